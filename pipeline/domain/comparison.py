@@ -103,8 +103,8 @@ class ComparisonPolicy:
     def _not_worse(self, holdout: Sequence[Pair], version: str) -> Check:
         n, gain, low = _clusters(holdout), _gain(holdout), self._for_sure(holdout)
         reason = (
-            f"on the holdout the candidate is {_points(gain)} against champion {version} and for "
-            f"{self.confidence:.0%} sure not below {_points(low)}; {_points(-self.margin)} needed (n={n})"
+            f"on the holdout the candidate is {_points(gain)} against champion {version}, with {self.confidence:.0%} "
+            f"confidence not below {_points(low)}; {_points(-self.margin)} needed (n={n})"
         )
         enough = n >= self.min_holdout_photos
         if not enough:
@@ -147,7 +147,7 @@ class ComparisonPolicy:
         passed = value >= self.min_corrections_fixed and low >= self.min_corrections_fixed_for_sure
         reason = (
             f"{fixed} of {n} corrections kept from training are answered as people corrected them, "
-            f"for {self.confidence:.0%} sure {low:.0%}; {self.min_corrections_fixed:.0%} and "
+            f"with {self.confidence:.0%} confidence at least {low:.0%}; {self.min_corrections_fixed:.0%} and "
             f"{self.min_corrections_fixed_for_sure:.0%} needed"
         )
         bar = self.min_corrections_fixed
@@ -196,7 +196,8 @@ class ComparisonPolicy:
         suspicious = any(low > self.max_gain for low in sure.values())
         reason = f"{_points(gain)} against champion {version} on {name}"
         if suspicious:
-            reason += f" is suspicious, for {self.confidence:.0%} sure beyond {_points(self.max_gain)}: look for a leak"
+            beyond = f"with {self.confidence:.0%} confidence beyond {_points(self.max_gain)}"
+            reason += f" is suspicious, {beyond}: look for a leak"
         return Check(
             CheckName.GAIN_NOT_SUSPICIOUS,
             outcome(not suspicious),

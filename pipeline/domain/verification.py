@@ -159,8 +159,8 @@ class VerificationPolicy:
         # On few photos one close verdict weighs much: only what is surely another model is refused.
         passed = bool(both) and len(both) == len(measured.validation) and high >= self.min_agreement
         reason = (
-            f"server and trainer give the same verdict on {value:.1%} of {len(both)} photos, for 95% sure not above "
-            f"{high:.1%}; {self.min_agreement:.0%} of {len(measured.validation)} needed"
+            f"server and trainer give the same verdict on {value:.1%} of {len(both)} photos, with 95% confidence not "
+            f"above {high:.1%}; {self.min_agreement:.0%} of {len(measured.validation)} needed"
         )
         return Check(name, outcome(passed), value, self.min_agreement, len(both), reason, high=high)
 

@@ -9,8 +9,9 @@ from pipeline.steps.settle import end_trial, take_back, warm
 
 
 def abort_canary(d: Deployment, model_type: ModelType, meant: TrialOf, by: By) -> bool:
-    """Whether there was a trial to end, begun or only asked for. Raises `ServiceUnavailable` while a replica may still
-    try it, and `GiveUp` when a person, who names no request that began it, asks for what is on no trial.
+    """End the trial that is `meant`, begun or only asked for; False when there was none. Raises `ServiceUnavailable`
+    while a replica may still try it, and `GiveUp` when a person, who names no request that began it, asks for what is
+    on no trial.
     """
     with d.transitions.exclusive(model_type):
         ledger = d.transitions.ledger(model_type)
@@ -24,7 +25,7 @@ def abort_canary(d: Deployment, model_type: ModelType, meant: TrialOf, by: By) -
             return True
         if not ledger.is_open(abort):
             d.transitions.append(ledger, Entry(Phase.REQUESTED, abort, abort.at))
-    # From here on nobody promotes it. A rollback need not wait while the champion is loaded where it serves.
+    # From here on nobody promotes it. Outside the lock, so that no rollback waits while replicas load the champion.
     loaded = warm(d, model_type)
     with d.transitions.exclusive(model_type):
         ledger = d.transitions.ledger(model_type)

@@ -20,8 +20,8 @@ BATCH_SIZE = 500
 class Counts:
     """What one drain of the queue did; `received = new + duplicates + faces + dead_lettered + parked`.
 
-    Those about `faces` are counted apart, new or not. Parked are those that neither database nor dead-letter queue
-    takes: they stay in the queue.
+    Confirmations about `faces` are counted apart, new or not. Parked ones are taken neither by the database nor by the
+    dead-letter queue: they stay in the queue.
     """
 
     received: int = 0
@@ -48,7 +48,7 @@ Refused = tuple[Message, str]
 
 @dataclass
 class _Read:
-    """A batch's events, those about faces apart, and what is none, with the reason."""
+    """The events of a batch, those about faces apart; and messages that are no events, with the reason."""
 
     laundry: list[tuple[Message, TaskConfirmedEvent]] = field(default_factory=list)
     faces: list[tuple[Message, FaceConfirmation]] = field(default_factory=list)
@@ -56,7 +56,7 @@ class _Read:
 
 
 def waiting(intake: Intake) -> int:
-    """How many messages wait for `accumulate`. A drain that could not store them would only fail."""
+    """How many messages wait for `accumulate`. Raises `TryAgain` when they could not be stored anyway."""
     depth = intake.queue.depth()
     if depth:
         intake.confirmations.demand_reachable()
@@ -67,7 +67,7 @@ def accumulate(intake: Intake, *, limit: int, stay: Stay = AT_ONCE) -> Counts:
     """Drain up to `limit` messages, for as long as `stay` says. A batch is acknowledged only after its rows are
     committed and its dead letters confirmed, so a crash anywhere means redelivery, which the key makes harmless.
     """
-    # A broker may count how often a message comes back, and give it up: in an outage none is taken out.
+    # A broker may drop a message that comes back too often, so none is taken out of the queue during an outage.
     intake.confirmations.demand_reachable()
     total = Counts()
     for batch in intake.queue.batches(max_messages=limit, batch_size=BATCH_SIZE, stay=stay):
@@ -112,7 +112,7 @@ def _said(message: Message, now: datetime, photo_buckets: frozenset[str]) -> Tas
 def _store(
     usable: Sequence[tuple[Message, Said]], store: Callable[[Sequence[Said]], Stored]
 ) -> tuple[Stored, list[Refused]]:
-    """Store all but those that cannot be: a batch that fails is halved until each of them is alone."""
+    """Store all that can be stored: a batch that fails is halved until each bad message is alone."""
     try:
         return store([said for _, said in usable]), []
     except TryAgain:
@@ -126,7 +126,7 @@ def _store(
 
 
 def _dead_letter(refused: Sequence[Refused], intake: Intake) -> set[int]:
-    """Tags of those that the dead-letter queue does not take either."""
+    """Tags of the messages that the dead-letter queue does not take either."""
     parked = set()
     for message, reason in refused:
         try:

@@ -1,4 +1,4 @@
-"""Tell, at most once a day, that messages wait which could not be used."""
+"""Tell people, at most once a day, that unusable messages wait in the dead-letter queue."""
 
 import logging
 
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def announce_dead_letters(letters: DeadLetters, outbox: Outbox, clock: Clock) -> str | None:
-    """None, or why nobody knows: a broker out of reach is asked another time."""
+    """None, or why the queue could not be counted: a broker out of reach is asked another time."""
     try:
         now, count = clock.now(), letters.waiting()
     except TryAgain as error:

@@ -1,4 +1,4 @@
-"""People have to know when the model that had to go may still serve, and nobody tries again by himself."""
+"""Tell people when the model that had to go may still serve, because no further try is made without them."""
 
 from pipeline.domain.errors import GiveUp, StaleTransition
 from pipeline.domain.ledger import Asked
@@ -11,8 +11,8 @@ from pipeline.ports.bundles import Deployment
 def announce_failed_rollback(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> None:
     """Tell that the request `by` ended without a rollback, so that the model that had to go may still serve.
 
-    `by.reason` is what went wrong. No news are a rollback that did serve, whatever failed after it; one that another
-    change of champion made pointless; and a refusal to the person who asked, and has read it.
+    `by.reason` is what went wrong. Nothing is told of a rollback that did serve, whatever failed after it; of one that
+    another change of champion made pointless; nor of a refusal, which the person who asked has read.
     """
     ledger, at = d.transitions.ledger(model_type), d.clock.now()
     try:
@@ -28,7 +28,7 @@ def announce_failed_rollback(d: Deployment, model_type: ModelType, asked: Asked,
             return
         version = change.version
     event = RollbackFailedEvent(
-        # Cleared and failed again, it is told again.
+        # A task that is cleared and fails again tells it again.
         id=f"rollback-failed:{model_type}:{by.request_id}:{ledger.position}",
         model_type=model_type,
         model_version=version,

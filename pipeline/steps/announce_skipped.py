@@ -7,7 +7,7 @@ from pipeline.steps.publish import publish_soon
 
 
 def announce_skipped(scheduling: Scheduling, run_id: str, model_type: ModelType, reason: str) -> None:
-    """Asked again for the same run, it changes nothing."""
+    """The same run tells it once, however often this is called."""
     at = scheduling.clock.now()
     skipped = RetrainingSkippedEvent(id=f"skipped:{run_id}", run_id=run_id, model_type=model_type, reason=reason, at=at)
     scheduling.outbox.add(skipped.outgoing())

@@ -17,13 +17,15 @@ def approve(run_id: str, by: By, *, blessings: Blessings, clock: Clock) -> Bless
 
 
 def approve_unless_pruned(pruning: Pruning, run_id: str, by: By) -> Blessing:
-    """As `approve`, unless the model's files went: the word stays for ever, and nothing could be made of it."""
+    """As `approve`, unless the model's files are gone: the word would stay for ever, and no model could follow
+    from it.
+    """
     p = pruning
     if (blessing := p.blessings.of_run(run_id)) is None:
         return approve(run_id, by, blessings=p.blessings, clock=p.clock)
     model_type = ModelType(blessing.model_type)
     manifest = ArtifactFolder.of(p.model_prefix, model_type, run_id).manifest
-    # Who takes files away looks for a word first: not between this look and the word.
+    # Pruning looks for a word before it deletes files; the lock keeps it from doing so between this look and the word.
     with p.transitions.moving_files(model_type):
         if blessing.waits and not p.objects.exists(manifest):
             raise NotBlessed(
@@ -40,7 +42,7 @@ def refuse(run_id: str, by: By, *, blessings: Blessings, clock: Clock) -> Blessi
 
 
 def _answered(word: Override, blessings: Blessings, verb: str) -> Blessing:
-    """Of two words the first one stands."""
+    """Keep the word unless there is one already: the first word stands."""
     blessing = blessings.of_run(word.run_id)
     if blessing is None:
         raise NotBlessed(f"{word.run_id[:80]!r} has no verdict: nothing waits for a person")

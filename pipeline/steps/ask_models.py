@@ -12,14 +12,14 @@ from pipeline.ports.verification import Trial
 from pipeline.steps.look_at import gives
 from pipeline.steps.one_by_one import Looking, looked_at
 
-# Of photos that were frozen a moment ago, hardly one goes; where many did, what is left judges nobody.
+# Hardly any photo disappears right after it was frozen; where many did, the rest is no fair sample.
 _MAX_GONE_SHARE = 0.05
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model said, in the order of the rows; `gone` are photos that cannot be asked about any more, and why."""
+    """A model's answers, in the order of the rows; `gone` are photos that can no longer be fetched, and why."""
 
     said: tuple[Prediction, ...]
     gone: Mapping[str, str]
@@ -29,7 +29,7 @@ class Answers:
 
 
 def ask(trial: Trial, rows: Sequence[Photo], photos: PhotoStore) -> Answers:
-    """What the model on trial says of each photo, beside what people said."""
+    """The model's answer for each photo, beside what people said."""
     asked: list[Photo] = []
     gone: dict[str, str] = {}
 
@@ -49,7 +49,9 @@ def ask(trial: Trial, rows: Sequence[Photo], photos: PhotoStore) -> Answers:
 def still_there(
     rows: Sequence[Photo], photos: PhotoStore, beside: Iterable[Photo] = ()
 ) -> Iterator[tuple[Photo, bytes | None, str]]:
-    """Each photo with its bytes, or with why it is not the one that was frozen. `beside` is as in `looked_at`."""
+    """Each photo with its bytes, or with the reason why it is not the photo that was frozen. `beside` is as in
+    `looked_at`.
+    """
 
     def read(row: Photo) -> tuple[Photo, bytes | None, str]:
         try:
@@ -76,11 +78,11 @@ def demand_most(rows: Sequence[Photo], gone: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """Bytes of a few photos, to ask about again and again."""
+    """The bytes of a few photos, for asking about them repeatedly."""
 
     bodies: Sequence[bytes]
 
 
 def fetched(rows: Sequence[Photo], photos: PhotoStore) -> Asked:
-    """Those that are still there."""
+    """The photos that can still be fetched."""
     return Asked([body for _, body, _ in still_there(rows, photos) if body is not None])

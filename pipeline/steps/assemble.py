@@ -16,10 +16,10 @@ SHARDS_ON_CONTACT_SHEET = 2
 def assemble(images: Images, run_id: str, dataset_uri: str) -> Dataset:
     """The finished dataset: the index is written after every shard, the row after the index.
 
-    One that is finished already stays as it is and with the run that made it; what was lost of it, or went with a photo
-    that was erased meanwhile, is made again. Raises `PhotosErased` when one is erased right now, for the next try to go
-    without it, and `DatasetRefused` when a cluster stands on two sides of the split, too many photos went since it was
-    frozen, or something of a finished dataset is not what was recorded.
+    A finished dataset stays as it is and with the run that made it; shards that were lost, or that were deleted with a
+    photo that was erased meanwhile, are made again. Raises `PhotosErased` when a photo is erased right now, so that the
+    next try goes without it, and `DatasetRefused` when a cluster stands on two sides of the split, when too many photos
+    disappeared since it was frozen, or when part of a finished dataset is not what was recorded.
     """
     folder, objects, datasets = DatasetFolder(dataset_uri), images.objects, images.datasets
     manifest = manifest_in(folder, objects)
@@ -43,7 +43,9 @@ def assemble(images: Images, run_id: str, dataset_uri: str) -> Dataset:
 
 
 def _finish(dataset: Dataset, manifest: Manifest, folder: DatasetFolder, images: Images) -> None:
-    """Whoever erases a photo of it finds it finished, or it is not."""
+    """Mark it finished, unless a photo of it was erased: an erasure either finds the dataset finished, or is found
+    here.
+    """
     try:
         images.datasets.finish(dataset, manifest)
     except PhotosErased:
@@ -53,7 +55,7 @@ def _finish(dataset: Dataset, manifest: Manifest, folder: DatasetFolder, images:
 
 
 def _delete_others(folder: DatasetFolder, index: ShardIndex, images: Images) -> None:
-    """A slice that an erasure left without photos may have been written by a task that was killed before it looked."""
+    """A slice whose photos were all erased may have been written by a task that was killed before it noticed."""
     named = {shard.uri for shard in index.shards}
     for uri in images.objects.list(folder.shards):
         if uri not in named:
@@ -61,7 +63,7 @@ def _delete_others(folder: DatasetFolder, index: ShardIndex, images: Images) -> 
 
 
 def _listed(folder: DatasetFolder, manifest: Manifest, images: Images) -> tuple[dict[str, list[Shard]], list[bytes]]:
-    """Address and hash of every shard, and some of those with training photos to look at."""
+    """Address and hash of every shard, and the bytes of some training shards for the contact sheet."""
     shards: dict[str, list[Shard]] = {Split.TRAIN: [], Split.VALIDATION: []}
     sample: list[bytes] = []
     work = slices(manifest)
@@ -75,7 +77,7 @@ def _listed(folder: DatasetFolder, manifest: Manifest, images: Images) -> tuple[
 
 
 def _shard(uri: str, index: int, manifest: Manifest, folder: DatasetFolder, images: Images) -> bytes:
-    """An erasure takes every shard of an unfinished dataset away, also those whose task is done by then."""
+    """An erasure deletes every shard of an unfinished dataset, even those whose task has ended."""
     if not images.objects.exists(uri):
         augment(images, folder.uri, index)
     try:

@@ -28,7 +28,7 @@ def slices(manifest: Manifest) -> list[Slice]:
 
 
 def shard_number(work: Sequence[Slice], index: int) -> int:
-    """Which of its split's slices it is, from 0."""
+    """The number of the slice within its split, from 0."""
     split = work[index][0]
     return sum(other is split for other, _ in work[:index])
 
@@ -37,9 +37,9 @@ def augment(images: Images, dataset_uri: str, index: int) -> str:
     """Write one shard and return its URI; run again, it writes the same bytes, whatever the settings are by now.
 
     A finished dataset keeps the shards it has: another run may learn from them. Only training photos are augmented;
-    validation photos stay single. A photo that is not there any more, or is another one, is set aside; whether too many
-    went is known when all slices are there. Empty when erased photos left fewer slices. Raises `PhotosErased` when one
-    is erased meanwhile.
+    validation photos stay single. A photo that is gone, or was replaced, is set aside; whether too many are gone is
+    known once all slices are there. Returns "" when erased photos left fewer slices. Raises `PhotosErased` when one is
+    erased meanwhile.
     """
     folder = DatasetFolder(dataset_uri)
     manifest = manifest_in(folder, images.objects)
@@ -66,7 +66,7 @@ def augment(images: Images, dataset_uri: str, index: int) -> str:
 
 
 def _kept(folder: DatasetFolder, split: Split, number: int, objects: ObjectStore) -> str | None:
-    """The shard of a finished dataset; None when there is none yet, or it is not what was recorded."""
+    """The URI of a finished dataset's shard; None when there is none yet, or it is not what was recorded."""
     if not objects.exists(folder.index):
         return None
     shard = ShardIndex.from_json(objects.read(folder.index)).of(split)[number]
@@ -74,8 +74,9 @@ def _kept(folder: DatasetFolder, split: Split, number: int, objects: ObjectStore
 
 
 def left_of(folder: DatasetFolder, manifest: Manifest, images: Images) -> Manifest:
-    """Without what went after it was frozen, which the report names too. Raises `DatasetRefused` when so many went that
-    what is left would not have been accepted: the next try asks for all of them again, and has those that are back.
+    """The manifest without photos that disappeared after it was frozen; the report names them, too. Raises
+    `DatasetRefused` when so many are gone that the rest would not have been accepted: the next try asks for all of them
+    again, and uses those that are back.
     """
     lost = _lost_of(manifest, images.datasets)
     left = manifest.setting_aside(lost)
@@ -93,7 +94,7 @@ def left_of(folder: DatasetFolder, manifest: Manifest, images: Images) -> Manife
 
 
 def _look_for_again(lost: Sequence[Quarantined], folder: DatasetFolder, manifest: Manifest, images: Images) -> None:
-    """Shards without them go first: killed in between, no shard lacks a photo that is said to be there."""
+    """Shards without these photos are deleted first: after a kill in between, no shard lacks a photo that is listed."""
     if is_finished(manifest.dataset_id, images.datasets):
         return
     gone, work = {row.task_id for row in lost}, slices(manifest)
@@ -104,13 +105,13 @@ def _look_for_again(lost: Sequence[Quarantined], folder: DatasetFolder, manifest
 
 
 def _lost_of(manifest: Manifest, datasets: Datasets) -> list[Quarantined]:
-    """What went of its photos after it was frozen, as far as it is known."""
+    """The photos known to have disappeared after the dataset was frozen."""
     photos = {photo.task_id for photo in manifest.photos}
     return [row for row in datasets.set_aside(manifest.dataset_id) if row.task_id in photos]
 
 
 def _without(rows: Sequence[Photo], lost: Sequence[Quarantined]) -> list[Photo]:
-    """What was found gone once is not asked for again: other tries would make other shards."""
+    """A photo that was found gone is not asked for again: another try would make other shards."""
     known = {row.task_id for row in lost}
     return [row for row in rows if row.task_id not in known]
 

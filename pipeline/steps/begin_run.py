@@ -33,7 +33,7 @@ def begin_run(scheduling: Scheduling, run_id: str, model_type: ModelType, asker:
         release_dead_claim(scheduling, model_type, asker.idle)
         return begun if _claims(scheduling, run_id, model_type, asker) else _beside(scheduling, model_type, run_id)
     if ended is not None:
-        # Nobody but a person begins a run again that has ended.
+        # Only a person may begin an ended run again.
         asker = replace(asker, by_hand=True)
     decision_id, decision = consider(scheduling, model_type, asker)
     if decision.due and not _claims(scheduling, run_id, model_type, asker):
@@ -42,7 +42,9 @@ def begin_run(scheduling: Scheduling, run_id: str, model_type: ModelType, asker:
 
 
 def _may_go_live(scheduling: Scheduling, run_id: str) -> bool:
-    """By its verdict, or because a person approved it: the corrections that it was learned from are tried by now."""
+    """Whether the run's model may go live, by its verdict or a person's approval: its corrections are used up
+    by then.
+    """
     verdict = scheduling.blessings.of_run(run_id)
     return verdict is not None and verdict.approved
 

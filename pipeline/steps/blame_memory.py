@@ -1,4 +1,4 @@
-"""Record that the kernel killed a training for its memory: the training itself could not."""
+"""Record that the kernel killed a training because of memory, which the training itself could not."""
 
 from dataclasses import replace
 
@@ -7,7 +7,9 @@ from pipeline.ports.training import TrainingRuns
 
 
 def blame_memory(run_id: str, dataset_id: str, detail: str, *, runs: TrainingRuns) -> Attempt | None:
-    """The attempt that was running, now failed as `out_of_memory`; None when none was. The next try adjusts to it."""
+    """The attempt that was running, now failed as `out_of_memory`; None when none was running. The next attempt adjusts
+    to it.
+    """
     tried = runs.attempts(run_id)
     if not tried or tried[-1].cause != RUNNING:
         return None

@@ -25,11 +25,11 @@ class _Brought:
 
 
 def bring_photos(first: FirstPhotos, run_id: str, model_type: ModelType, on_photo: OnPhoto) -> list[ConfirmedTask]:
-    """Copies of the photos, by which nothing later depends on the folder; one that is there is not made again.
+    """Copies of the photos, so that nothing later depends on the folder; a copy that exists is not made again.
 
-    What was erased is not among them, and no copy of it is there afterwards: the folder may have it still. What cannot
-    be copied is set aside by the dataset, with the reason. `on_photo` hears how many of how many are done. Raises
-    `GiveUp` when the model type has a version already, and `DatasetRefused` for a folder that says no labels.
+    Erased photos are left out, and no copy of them exists afterwards, though the folder may still have them. What
+    cannot be copied is set aside by the dataset, with the reason. `on_photo` hears how many of how many are done.
+    Raises `GiveUp` when the model type has a version already, and `DatasetRefused` for a folder that says no labels.
     """
     _demand_no_version(first, run_id, model_type)
     photos = labelled(first.folder.names(), Words(first.english), _list(first))
@@ -37,7 +37,7 @@ def bring_photos(first: FirstPhotos, run_id: str, model_type: ModelType, on_phot
     looking: Looking[LabelledPhoto, _Brought] = Looking(
         look=lambda photo: _bring(photo, first, gone),
         set_aside=lambda photo, fault: _Brought(photo.as_task(f"{first.folder}/{photo.name}", fault)),
-        # What can be copied can be read and written.
+        # A photo that can be copied shows that folder and bucket both work.
         reads=lambda photo: bool(_bring(photo, first, gone).sha256),
     )
     for one in looked_at(photos, looking):

@@ -63,7 +63,8 @@ def _finished(d: Deployment, change: ChampionChange, swap: Swap | None) -> Chang
     ledger = mirror_registry(d, change.model_type)
     assert ledger.champion is not None
     lost = d.registry.missing([d.versions.get(ledger.model_type, ledger.champion)])
-    # Of an earlier try the registry was behind for a while: a replica that started meanwhile was told something else.
+    # After an earlier try the registry was behind for a while, and a replica that started then was told another
+    # version.
     if not lost and (swap is not None or not elsewhere(ledger.champion, d.fleet.serving(ledger.model_type))):
         ledger = note_mirrored(d, ledger)
     skipped = tuple(d.fleet.skipped())
@@ -71,8 +72,8 @@ def _finished(d: Deployment, change: ChampionChange, swap: Swap | None) -> Chang
 
 
 def mirror_registry(d: Deployment, model_type: ModelType) -> Ledger:
-    """Aliases follow the log, as it is returned. Nobody waits for a slow registry: who finds that the log went on
-    meanwhile writes again, so that the last word is the log's.
+    """Makes the aliases follow the log; returns the ledger they follow. No lock is held while a slow registry answers:
+    whoever finds that the log went on meanwhile writes again, so that the log has the last word.
     """
     while True:
         ledger = d.transitions.ledger(model_type)
@@ -87,7 +88,7 @@ def mirror_registry(d: Deployment, model_type: ModelType) -> Ledger:
 
 
 def note_mirrored(d: Deployment, mirrored: Ledger) -> Ledger:
-    """The registry says what `mirrored` says: so does the log, unless another change has come since."""
+    """Note in the log that the registry names the champion of `mirrored`, unless another change has come since."""
     with d.transitions.exclusive(mirrored.model_type):
         ledger = d.transitions.ledger(mirrored.model_type)
         if ledger.reigns[-1] != mirrored.reigns[-1] or not ledger.registry_is_behind:
@@ -96,8 +97,8 @@ def note_mirrored(d: Deployment, mirrored: Ledger) -> Ledger:
 
 
 def _intend(d: Deployment, model_type: ModelType, decide: _Decide) -> tuple[ChampionChange, bool]:
-    """The change, its intent in the log, or True when the same request did it before. Whatever is appended is appended
-    inside `exclusive`: a rollback at this moment finds the log as it read it.
+    """Returns the change, with its intent appended to the log, and whether the same request did it before. Whatever is
+    appended is appended inside `exclusive`: a rollback at this moment finds the log as it read it.
     """
     loaded = warm(d, model_type)
     with d.transitions.exclusive(model_type):
@@ -123,7 +124,9 @@ def _deploy(d: Deployment, change: ChampionChange, decide: _Decide, ready: _Read
 
 
 def _demand_still_allowed(d: Deployment, change: ChampionChange, decide: _Decide) -> Ledger:
-    """While it was prepared it may have been overtaken, its trial aborted, promotions frozen."""
+    """While it was prepared, another change may have overtaken it, its trial may have been aborted, or promotions
+    frozen.
+    """
     ledger = d.transitions.ledger(change.model_type)
     try:
         if not ledger.is_open(change):

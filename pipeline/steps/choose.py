@@ -1,4 +1,4 @@
-"""Of looked-at photos those that make a dataset, each on its side of the split (design D1, D2)."""
+"""Choose the photos of a dataset among those that were looked at, each on its side of the split (design D1, D2)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

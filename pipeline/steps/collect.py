@@ -31,7 +31,7 @@ def collect(sources: DataSources, run_id: str, model_type: ModelType, *, since: 
             _collect(sources, dataset_id, model_type, since, gone)
         except (PhotosErased, PhotosWithheld):
             if (gone, withheld) == (Gone.of(sources.erasures.all()), sources.withholdings.all()):
-                # Nothing became of it meanwhile: the next try would end in the same way.
+                # Nobody erased or set anything aside meanwhile, so the next try would end in the same way.
                 raise
     return dataset_id
 

@@ -27,7 +27,7 @@ def faults_of_models(
 
 
 def _is_beginning_of(live: Ledger, restored: Ledger, known: datetime) -> bool:
-    """And nothing that is old enough is missing."""
+    """Whether the restored log is the beginning of the live one, and lacks nothing from before `known`."""
     count = len(restored.entries)
     return restored.entries == live.entries[:count] and all(entry.at > known for entry in live.entries[count:])
 

@@ -1,4 +1,4 @@
-"""How a retraining run's deployment ended, and nothing of it left half done."""
+"""Find out how a retraining run's deployment ended, and leave nothing of it half done."""
 
 from pipeline.domain.history import History
 from pipeline.domain.models import ModelType
@@ -11,7 +11,7 @@ from pipeline.steps.settle import settle, warm
 
 
 def conclude_deployment(d: Deployment, run_id: str) -> RunOutcome:
-    """What became of the run's version; nothing stays on trial that a run began which is over.
+    """What became of the run's version; a trial that this run began does not outlive it.
 
     Raises `ServiceUnavailable` while a replica may still try the run's version.
     """
@@ -25,7 +25,7 @@ def conclude_deployment(d: Deployment, run_id: str) -> RunOutcome:
             with d.transitions.exclusive(found.model_type):
                 ledger = settle(d, d.transitions.ledger(found.model_type), loaded)
     trial, over = ledger.trial, By(f"run {run_id}", "the run ended without a promotion", run_id)
-    # What somebody else tries goes on, and so does the champion of before that is tried again.
+    # A trial that somebody else began goes on, and so does the trial of an earlier champion.
     if trial is not None and trial.by.run == run_id and _ended(ledger, found.version) is not RunOutcome.DEPLOYED:
         abort_canary(d, found.model_type, TrialOf(found.version, trial.by.request_id), over)
         # Somebody may have promoted it just before.
@@ -52,7 +52,7 @@ def announce_failed_swap(d: Deployment, model_type: ModelType, version: str, by:
     if version == history.champion or _told_by_its_abort(history, version, by) or did_serve:
         return
     event = (HotSwapUnconfirmedEvent if history.unsettled else HotSwapFailedEvent)(
-        # Cleared and failed again, it is told again.
+        # A task that is cleared and fails again tells it again.
         id=f"hot-swap-failed:{model_type}:{version}:{by.request_id}:{history.position}",
         model_type=model_type,
         model_version=version,
@@ -64,7 +64,7 @@ def announce_failed_swap(d: Deployment, model_type: ModelType, version: str, by:
 
 
 def _told_by_its_abort(history: History, version: str, by: By) -> bool:
-    """Whether the last word on `version` is that a trial was aborted which the same run began."""
+    """Whether the last thing that happened to `version` is the abort of a trial that the same run began."""
     last = next((entry.act for entry in reversed(history.entries) if entry.act.version == version), None)
     if not isinstance(last, CanaryAbort):
         return False

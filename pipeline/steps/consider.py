@@ -12,7 +12,7 @@ from pipeline.steps.release_dead_claim import release_dead_claim
 
 
 def consider(scheduling: Scheduling, model_type: ModelType, asker: Asker) -> tuple[str, RetrainingDecision]:
-    """The id of the recorded decision, and the decision. A claim that is over is released first."""
+    """The id of the recorded decision, and the decision. A dead claim is released first."""
     now, history = scheduling.clock.now(), scheduling.transitions.ledger(model_type)
     claim = release_dead_claim(scheduling, model_type, asker.idle)
     backlog = _backlog(scheduling, history, now)

@@ -1,4 +1,4 @@
-"""Many small transfers at once: photos come over the network one by one, and each of them mostly waits."""
+"""Many small transfers at once: each photo is a request of its own, which mostly waits for the network."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Take out of buckets what was ever erased: for those that came back from a copy, as databases do."""
+"""Erase again, in buckets that were restored from a copy, everything that was ever erased."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ from pipeline.steps.faces.erase_faces_again import erase_from_gallery, erase_fro
 
 @dataclass(frozen=True)
 class ErasedAgain:
-    """So many people went out of the gallery; `uris` were rewritten or deleted."""
+    """How many people were removed from the gallery; `uris` were rewritten or deleted."""
 
     people: int
     uris: tuple[str, ...]
 
 
 def erase_again(forgetting: Forgetting, gallery: str) -> ErasedAgain:
-    """Call it when the database knows all erasures. Killed anywhere and run again, it goes on.
+    """Call this once the database knows all erasures. Killed anywhere and run again, it goes on.
 
     Raises `DatasetRefused` at the end for datasets that are not what was recorded in any other way.
     """
@@ -37,8 +37,8 @@ def erase_again(forgetting: Forgetting, gallery: str) -> ErasedAgain:
 
 
 def _erase_photos(forgetting: Forgetting, found: Erasure) -> Iterator[str]:
-    """Why a dataset is refused. One that lacks a photo already is drawn anew all the same: sheets beside it, beside
-    models and in the tracker may be of before.
+    """Reasons why datasets are refused. The sheets of a dataset that lacks the photo already are drawn anew all the
+    same: those beside it, beside models and in the tracker may be older than the erasure.
     """
     erased = Gone.of(forgetting.erasures.all()).task_ids
     for place in places(forgetting):

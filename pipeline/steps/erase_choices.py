@@ -9,12 +9,12 @@ from pipeline.steps.what_lies_there import delete_selection, numbered, selection
 
 
 def erase_choices(forgetting: Forgetting, found: Erasure) -> None:
-    """A selection with a photo that was ever erased goes: collecting again makes another one."""
+    """Deletes selections that have a photo that was ever erased: collecting again makes another one."""
     f, frozen = forgetting, {dataset_id for dataset_id, _, _ in forgetting.datasets.frozen()}
     gone = Gone.of(f.erasures.all())
     for dataset_id in numbered(f.objects, f.dataset_prefix):
         folder = DatasetFolder.of(f.dataset_prefix, dataset_id)
-        # People are forgotten in theirs by name.
+        # Selections of people's faces are handled by name, elsewhere.
         if dataset_id in frozen or (manifest := selection(folder, f.objects)) is None:
             continue
         photos = [(one.task_id, one.sha256) for one in manifest.photos]
@@ -25,8 +25,10 @@ def erase_choices(forgetting: Forgetting, found: Erasure) -> None:
 
 
 def _erase_unless_frozen(forgetting: Forgetting, folder: DatasetFolder, dataset_id: str, found: Erasure) -> None:
-    """Frozen since, it is another selection by now, without what is erased; frozen later, it is written anew."""
+    """If it was frozen since, another selection without the erased photo lies there; if it is frozen later, it is
+    written anew.
+    """
     with forgetting.datasets.unfrozen(dataset_id) as unfrozen:
-        # A number that nobody knows is not frozen either.
+        # A dataset number that the database does not know is not frozen either.
         if unfrozen or forgetting.datasets.frozen_sha256(dataset_id) is None:
             found.deleted += delete_selection(folder, forgetting.objects)

@@ -1,4 +1,4 @@
-"""Take one photo out of one dataset: its shards, its pictures, what was cached of it, and last its manifest."""
+"""Take one photo out of one dataset: out of shards, pictures, caches, and last out of its manifest."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ class Place:
 
 
 def places(forgetting: Forgetting) -> Iterator[Place]:
-    """Every frozen dataset whose manifest is still there."""
+    """All frozen datasets whose manifest still exists."""
     f = forgetting
     for dataset_id, model_type, run_id in f.datasets.frozen():
         folder = DatasetFolder.of(f.dataset_prefix, dataset_id)
@@ -92,12 +92,12 @@ def _rewrite_index(place: Place, task_id: str, kept: ShardIndex, forgetting: For
 
 
 def _redraw_contact_sheet(place: Place, shards: Sequence[Shard], forgetting: Forgetting, found: Erasure) -> None:
-    """Beside the dataset, and in the place of the one that each training attached to its run."""
+    """Draws the sheet again, beside the dataset and in every run to which a training attached it."""
     first = [forgetting.objects.read(shard.uri) for shard in shards[:SHARDS_ON_CONTACT_SHEET]]
     sheet = forgetting.augmenter.contact_sheet(first, place.manifest.labels)
     forgetting.objects.write(place.folder.contact_sheet, sheet, "image/png")
     found.rewritten.append(place.folder.contact_sheet)
-    # What never trained is not in the tracker, which may be away.
+    # A dataset on which nothing trained is not in the tracker, which may be out of reach.
     trained = set(forgetting.runs.on(place.manifest.dataset_id))
     for model in (model for model in place.models if model.run_id in trained):
         changed = forgetting.experiments.replace_file(model.model_type, model.run_id, CONTACT_SHEET, sheet)
@@ -105,7 +105,7 @@ def _redraw_contact_sheet(place: Place, shards: Sequence[Shard], forgetting: For
 
 
 def _shard_without(task_id: str, shard: Shard, forgetting: Forgetting, found: Erasure) -> Shard:
-    """Under a name of its own: the old one stays whole until the index no longer names it."""
+    """Written under a new name: the old shard stays until the index no longer names it."""
     body = read_recorded(shard.uri, shard.sha256, forgetting.objects)
     smaller = forgetting.augmenter.without(body, task_id)
     if smaller is None:

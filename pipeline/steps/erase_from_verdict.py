@@ -17,7 +17,7 @@ def erase_from_verdict(forgetting: Forgetting, model: ArtifactFolder, manifest: 
 
 
 def _redraw(f: Forgetting, model: ArtifactFolder, manifest: Manifest, gone: Gone, found: Erasure) -> None:
-    """What is looked at comes last: killed before, it is done again."""
+    """The sheet that is compared to tell whether this was done is written last: a killed erasure is done again."""
     wrong = {one.task_id for one in became_wrong(predictions(model, f.objects))}
     sheet = flip_sheet(f, manifest, wrong, gone)
     page = f.objects.read(model.report_page) if f.objects.exists(model.report_page) else None

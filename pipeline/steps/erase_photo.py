@@ -1,4 +1,4 @@
-"""Forget a photo (privacy): from manifests, shards, caches and every future selection; what it touched is listed."""
+"""Forget a photo (privacy): in manifests, shards, caches and every future selection; lists what it touched."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -29,13 +29,13 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
     faces = _forget_faces(kept, f, by, found)
     if not any(used) and not faces:
         found.left.append(f"no dataset has task {task_id[:40]!r}: it is remembered, and none will; is the id right?")
-    # Two tasks may have one copy: it goes when no dataset needs it any more.
+    # Two tasks may share one copy: it is deleted when no dataset needs it any more.
     for url in sorted({one.photo_url for task, rows in kept.items() for one in rows if one.task_id == task}):
         _forget_original(url, f, found)
     _forget_copies(kept, f)
     found.addresses = sorted({url for one in kept for url in f.erasures.addresses(one)})
     rows = Counter[str](strike_addresses(f.erasures, found.addresses, found.left))
-    # Last: afterwards nobody knows where the original was. By the photo that was asked for its twins are found again.
+    # Last, because afterwards nobody knows where the original was, and its twins can only be found through it.
     for one in reversed(kept):
         rows.update(f.erasures.anonymise(one))
     found.rows = dict(rows)
@@ -45,7 +45,7 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
 
 
 def _forget_in_datasets(task_id: str, forgetting: Forgetting, found: Erasure, refused: list[str]) -> bool:
-    """Whether any dataset has it, or had. One that is refused keeps no other from going without the photo."""
+    """Whether any dataset has or had it. A dataset that is refused does not keep the photo in the others."""
     named = [place for place in places(forgetting) if place.manifest.names(task_id)]
     for place in named:
         try:
@@ -59,7 +59,7 @@ def _forget_in_datasets(task_id: str, forgetting: Forgetting, found: Erasure, re
 
 
 def _forget_faces(kept: Collection[str], forgetting: Forgetting, by: By, found: Erasure) -> bool:
-    """A task may be a check at a door. Whether any dataset of faces has its photo, or had."""
+    """The task may be a check at a door. Whether any dataset of faces has or had its photo."""
     f, gone = forgetting, forget_faces(forgetting, kept, by)
     found.rewritten += [one.uri for one in gone.lists]
     found.deleted += sorted(gone.vectors)
@@ -71,7 +71,7 @@ def _forget_faces(kept: Collection[str], forgetting: Forgetting, by: By, found: 
 
 
 def _forget_original(url: str, forgetting: Forgetting, found: Erasure) -> None:
-    """Of the first model's photos we have copies: they go, and whoever labelled them has the originals."""
+    """We have copies of the first model's photos: these are deleted; whoever labelled them has the originals."""
     if url.startswith(first_photos(forgetting.dataset_prefix)):
         forgetting.objects.delete(url)
         found.left.append("the original is in the folder that the first model was made of: delete it there")
@@ -80,7 +80,7 @@ def _forget_original(url: str, forgetting: Forgetting, found: Erasure) -> None:
 
 
 def _forget_copies(kept: Collection[str], forgetting: Forgetting) -> None:
-    """By their hash, as they lie: when the photo was erased before, no dataset says any more where it was."""
+    """Copies are found by hash: when the photo was erased before, no dataset says any more where they were."""
     hashes = {sha256 for one in forgetting.erasures.all() if one.task_id in kept for sha256 in one.sha256s}
     for sha256 in sorted(hashes):
         for copy in forgetting.objects.list(f"{first_photos(forgetting.dataset_prefix)}{sha256}"):
@@ -94,7 +94,7 @@ def _remember(forgetting: Forgetting, task_id: str, by: By) -> dict[str, Sequenc
     and found, or refused. By the hash its bytes are known when they come as another task.
     """
     f, remembered = forgetting, None
-    # Once more for what was in a dataset that was frozen just before the tasks were remembered.
+    # A second time, for a dataset that was frozen just before the tasks were remembered.
     while (kept := _kept(f, task_id)) != remembered:
         for one, rows in kept.items():
             hashes = tuple(sorted({row.sha256 for row in rows if row.sha256}))
@@ -104,7 +104,7 @@ def _remember(forgetting: Forgetting, task_id: str, by: By) -> dict[str, Sequenc
 
 
 def _kept(forgetting: Forgetting, task_id: str) -> dict[str, Sequence[Kept]]:
-    """A twin may have had another photo earlier, with twins of its own."""
+    """A twin may have had another photo before, with twins of its own."""
     found, tasks = dict[str, Sequence[Kept]](), [task_id]
     for one in tasks:
         found[one] = forgetting.datasets.kept(one)

@@ -1,4 +1,4 @@
-"""What validator and reviewer find in a frozen selection."""
+"""What the validator and the label review find in a frozen selection."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from pipeline.steps.stored_dataset import manifest_in
 
 
 def examine(folder: DatasetFolder, manifest: Manifest, checks: DataChecks) -> tuple[Validation, tuple[Suspect, ...]]:
-    """Labels that look wrong are for a person to look at, and among the warnings."""
+    """What was found. Labels that look wrong are listed for a person, and named in the warnings."""
     previous, gone = _previous(manifest, checks.datasets, checks.objects)
     held = [p.task_id for p in manifest.of(Split.HOLDOUT)]
     uses = checks.datasets.holdout_uses(ModelType(manifest.model_type), held)
@@ -28,7 +28,7 @@ def examine(folder: DatasetFolder, manifest: Manifest, checks: DataChecks) -> tu
 def _previous(
     manifest: Manifest, datasets: Datasets, objects: ObjectFolders
 ) -> tuple[Manifest | None, tuple[str, ...]]:
-    """The last dataset's manifest, and what to say when it is gone."""
+    """The last dataset's manifest, and a warning when it is gone."""
     before = datasets.previous(manifest.dataset_id)
     if before is None:
         return None, ()
@@ -42,7 +42,7 @@ def _descriptors(folder: DatasetFolder, objects: ObjectFolders) -> Mapping[str, 
     try:
         kept = json.loads(objects.read(folder.descriptors))
     except KeyError:
-        # Collected by an earlier version: its labels are not reviewed.
+        # A dataset of an earlier release has no descriptors: its labels are not reviewed.
         return {}
     return {task_id: base64.b64decode(text) for task_id, text in kept.items()}
 

@@ -17,11 +17,11 @@ def finish_run(scheduling: Scheduling, run_id: str, *, conclude_deployment: Call
     """
     outcome = conclude_deployment(run_id)
     blessing = scheduling.blessings.of_run(run_id)
-    # What was refused may serve by a person's word.
+    # A refused model may serve because a person forced it.
     if outcome not in _BY_THE_LOG and blessing is not None and not blessing.approved:
         outcome = RunOutcome.HELD if blessing.waits else RunOutcome.REFUSED
     scheduling.runs.end(run_id, at=scheduling.clock.now(), outcome=outcome)
-    # Tried again for hours, the end of a run would meet what others began since.
+    # Not tried again: hours later, the end of this run would meet what others have begun since.
     publish_soon(outbox=scheduling.outbox, publisher=scheduling.publisher)
     if outcome is not RunOutcome.DEPLOYED:
         raise RunEnded(f"run {run_id} ended without a deployment: {outcome}")

@@ -42,7 +42,7 @@ def write_with_flips(
         if not v.objects.exists(folder.flips):
             return write(None)
         if not gone.task_ids.isdisjoint(flipped):
-            # What lies there may be of before the erasure, which is perhaps not there yet.
+            # What lies there may be older than an erasure that is not finished yet.
             manifest = manifest_in(DatasetFolder(dataset.uri), v.objects)
             _keep(v, folder, flip_sheet(v, manifest, flipped, gone))
         return write(v.objects.read(folder.flips))

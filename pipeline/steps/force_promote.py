@@ -17,16 +17,17 @@ def force_promote(d: Deployment, r: Registration, model_type: ModelType, wanted:
     """Deploy `wanted`, a version or a retraining run, whatever its verdict says about quality.
 
     What is not skipped: a verdict must exist, its load checks must have passed, the files must be those that were
-    judged, and every replica prepares the model and checks its golden predictions. A wish that is refused leaves no
-    number; the override is kept beside the verdict in the same transaction as the log says that the model serves, so
-    that what did not go live can still be approved.
+    judged, and every replica prepares the model and checks its golden predictions. A refused request leaves no number.
+    The override is stored in the same transaction in which the log says that the model serves, so that a model that did
+    not go live can still be approved.
     """
     run_id = d.versions.get(model_type, wanted).run_id if re.fullmatch(r"v\d+\.\d+\.\d+", wanted) else wanted
     ledger = d.transitions.ledger(model_type)
     blessing = ledger.demand_load_test(wanted, d.blessings.of_run(run_id))
     _demand_forcible(d, ledger, run_id, by)
     with ExitStack() as files:
-        # Files of a run that was refused go after a while: not between the look at them and the number.
+        # Pruning deletes the files of refused runs; the lock keeps it from doing so between the look at them and the
+        # number.
         files.enter_context(d.transitions.moving_files(model_type))
         result = _judged(r, run_id, blessing.artifact_manifest_sha256)
         manifest = manifest_of(r, result)

@@ -17,25 +17,25 @@ def freeze(manifest: Manifest, usable: Sequence[Printed], sources: DataSources) 
     """Raises `PhotosErased` and `PhotosWithheld` for what is to be in no dataset any more: nothing is frozen then."""
     folder = DatasetFolder.of(sources.prefix, manifest.dataset_id)
     keep_as_draft(folder, sources.objects)
-    # By the manifest an erasure finds what belongs to it, so that is written first and deleted last.
+    # An erasure finds everything through the manifest, so the manifest is written first and deleted last.
     kept = {folder.manifest: manifest.to_json(), folder.descriptors: _descriptors(manifest.photos, usable)}
     for uri, body in kept.items():
         sources.objects.write(uri, body, "application/json")
     try:
         sources.datasets.freeze(manifest.dataset_id, manifest, manifest.sha256)
     except PhotosErased:
-        # The next choice may come to nothing, and then nobody writes over them.
+        # The next choice may fail, and then nothing would overwrite these objects.
         for uri in reversed(kept):
             sources.objects.delete(uri)
         raise
     for uri, body in kept.items():
-        # An erasure that met an earlier selection of this dataset may have taken away what lies here now.
+        # An erasure that met an earlier selection of this dataset may have deleted what lies here now.
         if not sources.objects.exists(uri):
             sources.objects.write(uri, body, "application/json")
 
 
 def frozen(sources: DataSources, dataset_id: str) -> Manifest | None:
-    """None before `freeze`. Raises `DatasetRefused` when something else lies there than was frozen."""
+    """The frozen manifest, None before `freeze`. Raises `DatasetRefused` when something else lies there."""
     recorded = sources.datasets.frozen_sha256(dataset_id)
     if recorded is None:
         return None

@@ -39,7 +39,7 @@ def gather(sources: DataSources, since: datetime | None, holdout: Sequence[HeldO
     ]
     waiting = trusted.at_least(policy.correction_pool, lambda most: source.corrections(since=since, limit=most))
     corrections = policy.new_of([task for task in waiting if task.task_id not in without.task_ids])
-    # So that rare kinds are among them; only photos of those that are taken are looked at.
+    # More than are taken, so that rare kinds are among them; only photos of those that are taken are looked at.
     pool = trusted.of(source.earlier_corrections(until=since, limit=policy.earlier_pool) if since else ())
     earlier = policy.earlier_of(pool, sources.datasets.clusters_of([task.task_id for task in pool]))
     tasks = {t.task_id: t for t in (*natural, *earlier, *corrections) if t.task_id not in without.task_ids}
@@ -53,6 +53,8 @@ def gather(sources: DataSources, since: datetime | None, holdout: Sequence[HeldO
 
 
 def demand_new(gathered: Gathered, photos: Sequence[Photo], aside: Sequence[Quarantined]) -> None:
-    """Of the first model's photos alone it would pass for the first model's ever after. Raises `DatasetRefused`."""
+    """A dataset of the first model's photos alone would count as the first model's ever after.
+    Raises `DatasetRefused`.
+    """
     needed = [row for row in aside if row.task_id in gathered.needed]
     demand_needed(gathered.needed, {photo.task_id for photo in photos}, needed, "confirmed tasks")

@@ -13,7 +13,9 @@ from pipeline.ports.live import LiveMetrics
 def judge_canary(
     d: Deployment, metrics: LiveMetrics, model_type: ModelType, meant: TrialOf, policy: CanaryPolicy
 ) -> CanaryVerdict:
-    """Changes nothing, but gives a replica that lost it its share back. Raises what the fleet raised then."""
+    """The verdict. Changes nothing, except that a replica that lost the canary gets it back; raises what the fleet
+    raised then.
+    """
     ledger, now = d.transitions.ledger(model_type), d.clock.now()
     trial, since, version = ledger.trial, ledger.trial_since, meant.version
     if trial is None or since is None or not meant.is_meant(trial):
@@ -26,7 +28,7 @@ def judge_canary(
         started=since,
         now=now,
     )
-    # One that restarted, or took part in a promotion that was undone, tries it no more.
+    # A replica that restarted, or took part in a promotion that was undone, no longer tries it.
     lost = [replica.replica for replica in seen if not replica.tries(version) and not replica.fault]
     if verdict.decision == "wait" and lost:
         _give_back(d, trial, policy.percent, lost)

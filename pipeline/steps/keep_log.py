@@ -1,11 +1,13 @@
-"""Bring the files of the log that are whole to where the copies are."""
+"""Upload complete files of the write-ahead log to where the copies of the cluster are."""
 
 from pipeline.domain.backups import Safeguard
 from pipeline.ports.backup_bundles import ReceivingLog
 
 
 def keep_log(d: ReceivingLog) -> int:
-    """How many. A file goes only once it is kept: whatever breaks off in between keeps it once more."""
+    """How many were uploaded. A file is deleted here only after its upload: after an interruption it is uploaded once
+    more.
+    """
     whole = d.receiver.complete()
     for path in whole:
         d.archive.keep_log(path)

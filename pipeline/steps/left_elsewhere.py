@@ -1,4 +1,4 @@
-"""What an erasure cannot reach and people have to know of: dead letters that name what was erased, and backups."""
+"""What an erasure cannot reach, so that people have to know: dead letters that name what was erased, and backups."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pipeline.domain.errors import GiveUp, TryAgain
 from pipeline.ports.events import DeadLetter, DeadLetters
 
-# Letters of words that spaces divide.
+# Characters of words that are divided by spaces.
 _OF_WORDS = "[A-Za-z0-9-]"
 _LOOK = "look with `python -m pipeline dead-letters list`"
 # A copy of the cluster of just before stays until another one, of the next night, is as old as promised; and goes with

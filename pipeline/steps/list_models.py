@@ -1,4 +1,4 @@
-"""Which models a photo shaped, told to whoever erases it."""
+"""Tell whoever erases a photo which models it shaped."""
 
 import json
 
@@ -9,7 +9,7 @@ from pipeline.ports.bundles import Forgetting
 
 
 def list_models(row: Appearance, forgetting: Forgetting, found: Erasure) -> None:
-    """Those of every run on the dataset; they are kept."""
+    """Lists the models of every run on the dataset; they are kept."""
     f = forgetting
     for run_id in runs_of(row.run_id, f.runs.on(row.dataset_id)):
         if (version := f.versions.of_run(run_id)) is None:
@@ -20,7 +20,7 @@ def list_models(row: Appearance, forgetting: Forgetting, found: Erasure) -> None
 
 
 def _may_show_photos(forgetting: Forgetting, model: ArtifactFolder) -> bool:
-    """Whether a model may be checked with images of people's photos, as those of an earlier release are."""
+    """Whether the model's golden samples may show people's photos, as in earlier releases."""
     if not forgetting.objects.exists(model.manifest):
         return True
     return GOLDEN_SOURCE not in json.loads(forgetting.objects.read(model.manifest)).get("extra", {})

@@ -1,4 +1,4 @@
-"""What a step needs to know of earlier ones: the champion, a run's model, its dataset."""
+"""What steps look up from earlier ones: the champion, a run's model, its dataset."""
 
 from datetime import datetime
 
@@ -27,7 +27,7 @@ def served_before(model_type: ModelType, transitions: Transitions, versions: Mod
 
 
 def corrections_since(records: Records, model_type: ModelType) -> datetime | None:
-    """Until when the champion has learned; corrections from then on are new."""
+    """The time up to which the champion has learned; later corrections are new."""
     serving = champion(model_type, records.transitions, records.versions)
     return records.datasets.get(serving.dataset_id).corrections_through if serving else None
 

@@ -35,7 +35,7 @@ def measure_staleness(verification: Verification, contest: Contest, policy: Stal
 
 
 def _earlier(v: Verification, contest: Contest, policy: StalenessPolicy, photos: Sequence[Photo]) -> Sequence[OnNewest]:
-    """All of them in one server: it is answers that count here, not how fast they come."""
+    """All versions share one server: here answers count, not speed."""
     versions = contest.earlier[: policy.versions]
     if not versions:
         return []

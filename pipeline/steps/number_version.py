@@ -8,7 +8,7 @@ from pipeline.steps.look_up import champion
 
 
 def number_for(registration: Registration, model_type: ModelType, result: TrainingResult) -> VersionNumber:
-    """It goes on from the champion of this moment and from everything that was tried on the same dataset before."""
+    """The number goes on from the current champion and from everything that was tried on the same dataset before."""
     r, tried = registration, registration.runs.on(result.dataset_id)
     serving = champion(model_type, r.transitions, r.versions)
     retried = bool(tried) and tried[0] != result.run_id

@@ -1,4 +1,4 @@
-"""Look at many photos: what storage fails on by itself costs no other photo its place."""
+"""Look at many photos: a photo that storage fails on does not stop the others."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from pipeline.domain.errors import ServiceUnavailable
 from pipeline.steps.downloads import several_at_once
 
-# Photos that storage may fail on by themselves; more of them are an outage.
+# So many photos may fail while storage works; more of them count as an outage.
 _MAX_FAILING = 3
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ def looked_at(items: Sequence[T], looking: Looking[T, R], beside: Iterable[T] = 
         if isinstance(seen, ServiceUnavailable):
             if (failing := failing + 1) > _MAX_FAILING:
                 raise seen
-            # From afar: neighbours may have what is wrong with this one.
+            # Far from this photo: its neighbours may have the same fault.
             yield _by_itself(items[at], chain(reversed(items[at + 1 :]), items[:at], beside), looking)
         else:
             yield seen
@@ -53,7 +53,7 @@ def _tried(item: T, looking: Looking[T, R]) -> R | ServiceUnavailable:
 
 
 def _by_itself(item: T, others: Iterable[T], looking: Looking[T, R]) -> R:
-    """Once more, and set aside if storage fails on this photo while it gives out another one."""
+    """Tried once more, and set aside if storage fails on this photo while it delivers another one."""
     try:
         return looking.look(item)
     except ServiceUnavailable as error:

@@ -1,4 +1,4 @@
-"""What people see of the canary on trial: what the monitor of it would say now, and from what."""
+"""What people see of the canary on trial: the verdict that its monitor would give now, and what it rests on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

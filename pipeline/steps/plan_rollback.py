@@ -1,4 +1,4 @@
-"""What a rollback would do, so that whoever is asked for leave knows which version they answer for."""
+"""What a rollback would do, so that whoever has to allow it knows which version they answer for."""
 
 from dataclasses import dataclass
 

@@ -23,7 +23,7 @@ def promote_canary(d: Deployment, model_type: ModelType, version: str, by: By) -
 
 
 def _allowed(d: Deployment, ledger: Ledger, version: str, by: By) -> ChampionChange:
-    """The verdict may be a day old when a person has allowed it, and nobody else asks the replicas meanwhile."""
+    """When a person had to allow it, the verdict may be a day old, and nobody has asked the replicas since."""
     change = ledger.promote_canary(version, by, d.clock.now())
     if ledger.done(change.id) is not None:
         return change

@@ -38,7 +38,7 @@ _MADE = (1980, 1, 1, 0, 0, 0)
 
 
 def prove(p: Proving, model_type: ModelType, version: str) -> bytes:
-    """Raises `UnknownVersion`. What cannot be had is named in the ZIP."""
+    """Raises `UnknownVersion`. What could not be read is named in the ZIP."""
     records = p.records
     found = records.versions.get(model_type, version)
     ledger = records.transitions.ledger(model_type)
@@ -64,7 +64,7 @@ def prove(p: Proving, model_type: ModelType, version: str) -> bytes:
 
 
 def _faces(p: Proving, version: ModelVersion, missing: dict[str, str]) -> Sequence[Appearance]:
-    """Of people there are no rows: the list itself says which photos."""
+    """Datasets of faces have no rows in the database: their list itself names the photos."""
     try:
         return list(listed_photos(p.objects, p.records.dataset_prefix, version))
     except (KeyError, ObjectArchived):
@@ -124,7 +124,7 @@ def _csv(photos: Sequence[Appearance]) -> bytes:
 
 
 def _cell(value: object) -> str:
-    """What a spreadsheet would take for a formula is text."""
+    """Kept as text where a spreadsheet would read a formula."""
     text = str(value)
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 

@@ -14,7 +14,7 @@ from pipeline.ports.bundles import Pruning
 from pipeline.steps.faces.forget_faces import erased_vectors
 from pipeline.steps.stored_dataset import is_finished
 
-# Of every dataset that was ever made: its id, and each run that was trained on it.
+# For every dataset that was ever made its id and the runs that trained on it.
 Tried = tuple[str, tuple[str, ...]]
 
 
@@ -43,7 +43,7 @@ def prune(pruning: Pruning, model_type: ModelType, policy: PruningPolicy, *, dry
     running = {claim.run_id} if claim else set()
     in_use = {dataset for dataset, runs in tried if running & set(runs)}
     frozen = {dataset for dataset, _, _ in p.datasets.frozen()}
-    # Of people none is frozen, and there are no images.
+    # Datasets of faces have no images.
     old = policy.old_datasets([dataset for dataset, _ in tried if dataset in frozen], in_use)
     refused = [run for _, runs in tried for run in runs if run not in running and _is_over(p, policy, run)]
     images = list(_images(p, model_type, tried, old))
@@ -77,7 +77,7 @@ def _forget_rows(
 def _old_experiments(
     pruning: Pruning, model_type: ModelType, policy: PruningPolicy, running: Collection[str]
 ) -> tuple[str, ...]:
-    """What led to a version stays: people look at it as long as there is the version."""
+    """Experiments that led to a version stay: people look at them as long as the version exists."""
     old = pruning.experiments.begun_before(model_type, policy.experiments_before(pruning.clock.now()))
     return tuple(run for run in old if run not in running and pruning.versions.of_run(run) is None)
 
@@ -119,7 +119,7 @@ def _remove_model(pruning: Pruning, model_type: ModelType, policy: PruningPolicy
 
 
 def _files(pruning: Pruning, model: ArtifactFolder) -> Sequence[str]:
-    """Everything of a run but why it was refused."""
+    """All files of a run but those that say why it was refused."""
     return [uri for uri in pruning.objects.list(model.uri) if not model.is_evidence(uri)]
 
 

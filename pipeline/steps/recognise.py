@@ -26,7 +26,7 @@ class Recognised:
 
 def recognise(r: Recognition, period: Period, has_time: Callable[[], bool]) -> Recognised:
     """The newest first, for as long as it `has_time`. Never raises for an outage of storage: whoever watches goes on
-    without. A photo that storage fails on while it gives out others is as one that is gone: the others go on.
+    without. A photo that storage fails on while it delivers others counts as gone: the others go on.
     """
     known, photos, problem = list(r.evidence.founders(period)), 0, None
     while problem is None and has_time() and (urls := r.evidence.unseen(period, limit=_AT_ONCE)):
@@ -39,7 +39,7 @@ def recognise(r: Recognition, period: Period, has_time: Callable[[], bool]) -> R
 
 
 def _looked_at(r: Recognition, urls: Sequence[str]) -> tuple[list[tuple[str, Fingerprint]], str | None]:
-    """Of the first ones what they show, and why not of all."""
+    """What the first of them show; and the reason when not all were looked at."""
     looking: Looking[str, Fingerprint] = Looking(
         look=lambda url: _fingerprint(r, url),
         set_aside=lambda _, fault: Fingerprint(fault=fault),
@@ -61,7 +61,7 @@ def _fingerprint(r: Recognition, url: str) -> Fingerprint:
 
 
 def _clusters(looked: Sequence[tuple[str, Fingerprint]], known: Sequence[int]) -> dict[str, str]:
-    """Of each address its cluster; a photo that nobody can look at is one of its own."""
+    """The cluster of each address; a photo that cannot be looked at is its own cluster."""
     usable = [(url, print_.phash) for url, print_ in looked if not print_.fault]
     clusters = cluster_ids([phash for _, phash in usable], known)
     unread = {url: f"unread {hashlib.sha256(url.encode()).hexdigest()[:16]}" for url, p in looked if p.fault}

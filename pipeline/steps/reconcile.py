@@ -35,7 +35,7 @@ class Reconciled:
 
 
 def reconcile(d: Deployment, model_type: ModelType) -> Reconciled:
-    """As far as replicas answer. Raises what the registry raised; run again later."""
+    """Mends what it can while replicas answer. Raises what the registry raised; run it again later."""
     ledger, found = _mended(d, model_type)
     if ledger.champion is None:
         return found
@@ -65,7 +65,7 @@ def _mended(d: Deployment, model_type: ModelType) -> tuple[Ledger, Reconciled]:
 
 
 def _warm(d: Deployment, ledger: Ledger) -> Warm:
-    """Loading takes time, in which a rollback must not have to wait: nothing is loaded later."""
+    """Loading takes time, and no rollback may have to wait for it: everything is loaded here, before the lock."""
     loaded = dict(warm(d, ledger.model_type))
     if ledger.champion is not None and ledger.champion not in loaded:
         _, astray = _elsewhere(d, ledger)
@@ -104,7 +104,7 @@ def _repair_replicas(d: Deployment, ledger: Ledger, loaded: Collection[str]) -> 
     try:
         swap = d.fleet.put_back(ledger.model_type, ledger.champion, warm_ones)
     except (ServiceUnavailable, ModelRefused) as error:
-        # What else is wrong is mended all the same.
+        # Everything else is mended all the same.
         return (), missing | dict.fromkeys(warm_ones, str(error))
     return tuple(replica for replica in warm_ones if replica not in swap.missing), missing | dict(swap.missing)
 

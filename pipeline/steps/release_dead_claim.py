@@ -1,4 +1,4 @@
-"""A claim that is worth nothing any more keeps nobody away."""
+"""Release a claim whose run is dead."""
 
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Claim
@@ -6,7 +6,7 @@ from pipeline.ports.bundles import Scheduling
 
 
 def release_dead_claim(scheduling: Scheduling, model_type: ModelType, idle: str | None = None) -> Claim | None:
-    """What still stands in the way of another run. No run that `idle` began is alive."""
+    """The claim that still stands, if any. No run that `idle` began is alive."""
     now = scheduling.clock.now()
     claim = scheduling.runs.claim(model_type)
     if claim is None or (why := claim.over(now, idle)) is None:

@@ -1,4 +1,4 @@
-"""Erase again, in a database that was restored, what was erased since that moment: nobody comes back by a backup."""
+"""Erase again, in a restored database, what was erased after the moment it was restored to."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,20 +8,20 @@ from pipeline.ports.events import FaceConfirmations
 
 
 def keep_erasures(journal: KeptErasures, erasures: Erasures) -> None:
-    """Those of before there was a journal are in it from now on."""
+    """Adds erasures from before the journal existed to it."""
     for one in erasures.all():
         journal.add(one)
 
 
 def replay_erasures(kept: Iterable[Erased], erasures: Erasures, confirmations: FaceConfirmations) -> Sequence[str]:
-    """Keys of what the database did not know, or not wholly. Of what lies in S3 see `erase_again`."""
+    """Keys of erasures that the database did not know, or not completely. For what lies in S3 see `erase_again`."""
     missing = []
     known = {one.task_id: frozenset(one.sha256s) for one in erasures.all()}
     for one in kept:
         if one.task_id not in known or not known[one.task_id].issuperset(one.sha256s):
             missing.append(one.task_id)
         erasures.record(one)
-        # Also where it is known: a restore to the moment between the word and the deed has the rows.
+        # Known erasures too: a database restored to a moment between recording and deleting still has the rows.
         erasures.strike(erasures.addresses(one.task_id))
         confirmations.forget(one.task_id)
         erasures.anonymise(one.task_id)

@@ -34,7 +34,7 @@ def restore(k: Keeping, model_type: ModelType, version: str, by: By, archive_pre
 def _fetch(k: Keeping, row: ModelVersion, source: str) -> None:
     manifest = k.archive.fetch(f"{source}{MANIFEST}")
     listed = listed_files(manifest, row.artifact.manifest_sha256)
-    # All of them are asked for before anybody waits: what is thawed freezes again before the last one is.
+    # All files are requested before anybody waits: thawed ones would freeze again before the last is thawed.
     frozen = [path for path, sha256 in listed.items() if not _fetched(k, (source, row.artifact.uri), path, sha256)]
     if frozen:
         raise StillFrozen(
@@ -43,14 +43,14 @@ def _fetch(k: Keeping, row: ModelVersion, source: str) -> None:
         )
     folder = ArtifactFolder(row.artifact.uri)
     if k.sign is not None:
-        # What was archived before there was this key has no signature of it, and no replica would take it.
+        # What was archived before this key existed has no signature of it, and no replica would take it.
         k.objects.write(folder.signature, k.sign(manifest))
     # Last, as when it was made: without its manifest an artifact does not exist.
     k.objects.write(folder.manifest, manifest, "application/json")
 
 
 def _fetched(k: Keeping, way: tuple[str, str], path: str, sha256: str) -> bool:
-    """False while it is frozen. What came with an earlier try is not asked for again."""
+    """False while it is frozen. A file that an earlier try brought is not asked for again."""
     source, target = way
     if _lies_whole(k, f"{target}{path}", sha256):
         return True

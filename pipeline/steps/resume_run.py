@@ -1,4 +1,4 @@
-"""A run that had ended goes on: it was held and a person approved it, or its task was cleared."""
+"""Let a run go on that had ended: a person approved a held model, or cleared a task."""
 
 from pipeline.domain.errors import RunBusy
 from pipeline.domain.models import ModelType

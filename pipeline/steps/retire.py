@@ -44,7 +44,7 @@ def retire(k: Keeping, model_type: ModelType, policy: RetentionPolicy, by: By, a
         try:
             _copy(k, row.artifact, archive_uri(archive_prefix, row.artifact))
         except (GiveUp, KeyError) as error:
-            # Its neighbours go on.
+            # The other versions go on.
             failed[version] = f"it stays where it is: {error}"
             continue
         if _archive(k, row, policy, by):
@@ -63,14 +63,14 @@ def _archived_before(ledger: Ledger, by: By) -> list[str]:
 
 
 def _archive(k: Keeping, row: ModelVersion, policy: RetentionPolicy, by: By) -> bool:
-    """Copying took a while: what is needed by now does not go."""
+    """Copying took a while: a version that is needed by now stays."""
     with k.transitions.exclusive(row.model_type):
         ledger = k.transitions.ledger(row.model_type)
         if row.version not in _planned(k, ledger, policy).archive:
             return False
         gone = ledger.retire(row.version, by, k.clock.now())
         if ledger.done(gone.id):
-            # Somebody brought it back since, and this request acts once.
+            # Somebody restored it since, and a request acts only once.
             return False
         k.transitions.append(ledger, Entry(Phase.NOTED, gone, gone.at))
     return True
@@ -79,7 +79,7 @@ def _archive(k: Keeping, row: ModelVersion, policy: RetentionPolicy, by: By) -> 
 def _planned(k: Keeping, ledger: Ledger, policy: RetentionPolicy) -> RetentionPlan:
     at_hand = [row for row in k.versions.all(ledger.model_type) if row.version not in ledger.archived]
     if not at_hand:
-        # Nobody has to answer for models of a type that there are none of.
+        # Where there are no versions of the type, no replica has to answer.
         return policy.select((), {})
     protected: dict[str, str] = {}
     for serving in k.fleet.serving(ledger.model_type):

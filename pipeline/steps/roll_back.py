@@ -33,13 +33,13 @@ def roll_back(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> Cha
         swap = None
         if not ledger.done(change.id):
             ledger.followed_by(*seen).demand_one_meaning(asked)
-            # The same intent of an earlier try may stand there; what it decided is decided anew.
+            # An earlier try may have left the same intent; what it decided is decided anew.
             ledger = d.transitions.append(ledger, *seen, Entry(Phase.REQUESTED, change, change.at), events=news)
             swap = _bring_back(d, ledger, change)
     try:
         return finished(d, change, swap)
     except RegistryBehind as error:
-        # What serves is right: an emergency depends on nothing else, and the log holds what is left to do.
+        # The right version serves: an emergency depends on nothing else, and the log says what is left to do.
         log.warning("the registry is behind, reconcile brings it up to date: %s", error.why)
         tell_registry_behind(d, change, str(error.why))
         return ChangedChampion(change, swap, change.version, tuple(d.fleet.skipped()), registry_is_behind=True)
@@ -57,6 +57,6 @@ def _bring_back(d: Deployment, ledger: Ledger, change: ChampionChange) -> Swap:
 
 
 def _ended(d: Deployment, change: ChampionChange) -> Phase:
-    """Nobody confirmed it: at best it is not known."""
+    """How the try ended. Nobody confirmed that it served, so at best its outcome is unknown."""
     phase = outcome(change.version, d.fleet.serving(change.model_type))
     return Phase.FAILED if phase is Phase.FAILED else Phase.UNCONFIRMED

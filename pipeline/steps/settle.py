@@ -26,10 +26,10 @@ from pipeline.steps.tell_change import told
 
 log = logging.getLogger(__name__)
 
-# By version the replicas that have it loaded.
+# For each version the replicas that have it loaded.
 Warm = Mapping[str, Collection[str]]
 
-# Of what verification accepted, without a person who answers for it against everybody.
+# Promotions of what verification accepted. A forced one is a person's own responsibility, and is not undone.
 _PROMOTIONS = frozenset({Kind.PROMOTE, Kind.CANARY_PROMOTE})
 _MAX_DETAIL_CHARACTERS = 2000
 _NOWHERE = "no replica serves it"
@@ -46,7 +46,7 @@ def warm(d: Deployment, model_type: ModelType) -> Warm:
 
 
 def warmed(d: Deployment, model_type: ModelType, version: str, replicas: Collection[str]) -> Collection[str]:
-    """Those of `replicas` that have `version` loaded now."""
+    """The replicas, among `replicas`, that have `version` loaded now."""
     return d.fleet.warm(model_type, version, d.versions.get(model_type, version).artifact, replicas)
 
 
@@ -92,7 +92,7 @@ def overtaken(d: Deployment, ledger: Ledger, by: By) -> tuple[list[Entry], list[
     if any(act.kind in ROLLBACKS and act.by.request_id == by.request_id for act in changes):
         return entries, events
     news = any(act.kind in ROLLBACKS for act in changes)
-    # Asked once: one that hangs takes seconds of an emergency.
+    # Replicas are asked once: one that hangs costs an emergency seconds.
     seen = d.fleet.serving(ledger.model_type) if changes else ()
     for act in changes:
         missing = elsewhere(act.version, seen)
@@ -107,7 +107,7 @@ def overtaken(d: Deployment, ledger: Ledger, by: By) -> tuple[list[Entry], list[
 
 
 def take_back(d: Deployment, ledger: Ledger, version: str, warm: Warm) -> Ledger:
-    """Of a canary that was aborted, a promotion that any replica serves already is undone, as far as they answer."""
+    """Undo a promotion of an aborted canary that some replica serves already, as far as replicas answer."""
     for act in _rollbacks_first(ledger):
         unwanted = act.version == version and _unwanted(ledger, act)
         if unwanted and any(one.serves(version) for one in d.fleet.serving(ledger.model_type)):
@@ -135,7 +135,7 @@ def confirm(d: Deployment, ledger: Ledger, change: ChampionChange, missing: Mapp
 
 
 def _ended_trials(ledger: Ledger, at: datetime) -> tuple[list[Entry], list[OutgoingEvent]]:
-    """Of aborts that are still open: the new champion ends the trial where they did not."""
+    """Trials whose abort is still open: the new champion ends them."""
     aborts = [act for act in ledger.unsettled if isinstance(act, CanaryAbort)]
     return [Entry(Phase.NOTED, abort, at) for abort in aborts], [_trial_ended(abort, at) for abort in aborts]
 
@@ -154,7 +154,7 @@ def complete(d: Deployment, ledger: Ledger) -> Ledger:
 
 
 def tell_registry_behind(d: Deployment, change: ChampionChange, why: str) -> None:
-    """Page that a replica which starts now may serve what the rollback `change` took down; the log knows it anyway."""
+    """Page people: a replica that starts now may serve what the rollback `change` took down. The log says so anyway."""
     event = RollbackIncompleteEvent(
         id=f"registry-behind:{change.id}",
         model_type=change.model_type,
@@ -167,7 +167,7 @@ def tell_registry_behind(d: Deployment, change: ChampionChange, why: str) -> Non
 
 
 def abandon(d: Deployment, act: Transition, why: str) -> None:
-    """As `close`, for what came to nothing while it was prepared, outside `exclusive`."""
+    """As `close`, for an act that failed while it was prepared, outside `exclusive`."""
     try:
         with d.transitions.exclusive(act.model_type):
             close(d, act, Phase.FAILED, why)
@@ -230,7 +230,7 @@ def _settled_change(d: Deployment, ledger: Ledger, change: ChampionChange, warm:
         phase = Phase.UNCONFIRMED if missing else (Phase.SERVED if version == change.version else Phase.FAILED)
     if phase is Phase.SERVED:
         return confirm(d, ledger, change, {})
-    # The first model ever may serve on a replica out of rotation, and there is nothing to bring that back to.
+    # A replica out of rotation may serve the very first model; there is no earlier version to bring it back to.
     if phase is Phase.FAILED and (ledger.champion is not None or not d.fleet.skipped()):
         return _failed(d, ledger, change, _NOWHERE)
     return ledger
@@ -253,7 +253,7 @@ def _brought_back(ledger: Ledger, change: ChampionChange) -> str:
 def _put_back(
     d: Deployment, change: ChampionChange, version: str, seen: Sequence[Serving], loaded: Collection[str]
 ) -> dict[str, str]:
-    """Replicas that are missing from it, with the reason. Raises what `put_back` does."""
+    """Replicas that could not be brought to it, with the reason. Raises what `put_back` raises."""
     at_hand = [one.replica for one in seen if one.serves(version) or one.replica in loaded]
     cold = {one.replica: one.fault or f"has not loaded {version} yet" for one in seen if one.replica not in at_hand}
     if not at_hand:

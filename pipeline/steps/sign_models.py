@@ -1,4 +1,4 @@
-"""Sign again the models that were registered: those of before there was a key, or all of them with a new one."""
+"""Sign registered models again: those from before there was a key, or all of them with a new key."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pipeline.ports.deployment import ModelVersions
 
 @dataclass(frozen=True)
 class Signed:
-    """Versions that have a signature now, and why others have none of this key."""
+    """Versions that have a signature now, and why others have none by this key."""
 
     signed: tuple[str, ...]
     left: Mapping[str, str]
@@ -22,7 +22,7 @@ class Signed:
 def sign_models(
     versions: ModelVersions, objects: ObjectStore, model_type: ModelType, sign: Callable[[bytes], bytes]
 ) -> Signed:
-    """Every registered version, if its manifest is the one that was registered: nothing else gets our signature."""
+    """Signs every version whose manifest is the one that was registered: nothing else gets our signature."""
     signed: list[str] = []
     left: dict[str, str] = {}
     for row in versions.all(model_type):

@@ -21,7 +21,8 @@ def start_canary(d: Deployment, model_type: ModelType, version: str, percent: fl
             ledger = demand_settled(d, model_type, loaded)
             trial = ledger.start_canary(target, blessing, by, d.clock.now())
             if ledger.trial == trial:
-                # Whoever judges it gives it back where it was lost; a replica that threw it out must not forget why.
+                # Replicas that lost it get it back when the canary is judged; one that threw it out must not forget
+                # why.
                 return trial
             d.transitions.append(ledger, Entry(Phase.REQUESTED, trial, trial.at))
         try:

@@ -1,4 +1,4 @@
-"""Read what is stored of a dataset, and only what was recorded."""
+"""Read the stored objects of a dataset, and only those that were recorded."""
 
 from collections.abc import Callable, Iterable
 
@@ -12,8 +12,8 @@ from pipeline.ports.data import Datasets, ObjectStore
 
 
 def is_finished(dataset_id: str, datasets: Datasets) -> bool:
-    """What lies there of a dataset that the database does not call finished is of one that a restored database lost, or
-    of a try that was killed: it is made anew.
+    """Whether the database calls it finished. What lies there of any other dataset is left from a killed try, or from a
+    dataset that a restored database lost: it is made anew.
     """
     return datasets.finished_sha256(dataset_id) is not None
 

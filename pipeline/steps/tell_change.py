@@ -20,7 +20,8 @@ def told(d: Deployment, change: ChampionChange, at: datetime, missing: Mapping[s
     """The events of `change`, which serves since `at`; `missing` are replicas that it has not reached."""
     if change.kind in ROLLBACKS:
         return [event.outgoing() for event in _of_rollback(change, at, missing)]
-    # What reached some replicas only, and is being rolled back, was never deployed in the sense of the specification.
+    # A version that reached only some replicas, and is rolled back, was never deployed in the sense of the
+    # specification.
     return [] if missing else [event.outgoing() for event in _of_promotion(d, change, at)]
 
 

@@ -1,4 +1,4 @@
-"""Every number about the models, the retraining and the people, as the records say it now."""
+"""Metrics about the models, the retraining and the people, as the records stand now."""
 
 from collections.abc import Iterator
 
@@ -60,7 +60,7 @@ def _measured(d: Watching, version: ModelVersion) -> Measured:
 def _of_retraining(d: Watching, history: History) -> Iterator[Fact]:
     model_type = history.model_type
     if model_type is ModelType.LAUNDRY:
-        # Its rules, and corrections that branch managers made: those at doors are another table's.
+        # Laundry's own rules and corrections by branch managers: those at doors are in another table.
         yield from of_backlog(model_type, d.confirmations.backlog(model_type, history.champion), d.retraining)
     yield from of_decisions(model_type, d.totals.decided(model_type))
     yield from of_runs(model_type, d.totals.ended(model_type))

@@ -1,4 +1,4 @@
-"""What people are told of a look at a champion, whatever was counted: once an episode, and of silence once."""
+"""Tell people about a look at a champion, whatever was counted: once an episode, and once about silence."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,7 +43,9 @@ def tell_look(t: Telling, found: Found, decision: RollbackDecision) -> None:
 
 
 def tell_silence(t: Telling, version: str, since: datetime) -> None:
-    """Of the same last confirmation it is the same event; of a champion that has none, of its beginning."""
+    """The event's id is made of the last confirmation, or of the reign's beginning when there is none: it is
+    told once.
+    """
     stopped = ConfirmationsStoppedEvent(
         id=f"confirmations-stopped:{t.model_type}:{version}:{since.isoformat()}",
         model_type=t.model_type,

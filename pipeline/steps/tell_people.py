@@ -1,4 +1,4 @@
-"""What people have to be told of the events that nobody was told of yet."""
+"""The notices of events that people were not told of yet."""
 
 from collections.abc import Iterator
 
@@ -17,5 +17,5 @@ def untold(outbox: Outbox) -> Iterator[tuple[str, Notice]]:
 
 
 def unheard(outbox: Outbox) -> list[str]:
-    """What is urgent and reached nobody yet, as sentences; without a channel that lasts."""
+    """Sentences about urgent events that reached nobody yet; without a channel they stay."""
     return [f"nobody was told yet: {notice.subject}" for _, notice in untold(outbox) if notice.urgent]

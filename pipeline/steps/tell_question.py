@@ -1,4 +1,4 @@
-"""People hear that a run waits for their word, and that it waited in vain."""
+"""Tell people that a run waits for their word, or that it waited in vain."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from pipeline.ports.events import Outbox
 
 
 def tell_question(outbox: Outbox, clock: Clock, question: Question, until: datetime) -> None:
-    """Asked once more by another try, it is the same question until its time is over."""
+    """Another try asks the same question: it is told once until its time is over."""
     event = QuestionAskedEvent(
         id=f"question-asked:{question.id}:{until.isoformat()}",
         dag_id=question.place.dag_id,

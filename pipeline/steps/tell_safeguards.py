@@ -1,4 +1,4 @@
-"""When what protects the databases last succeeded, as numbers for whoever watches."""
+"""Metrics: when backup, log and restore test last succeeded."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""People hear of what does not work: when it begins, now and then while it lasts, and once when it is over."""
+"""Tell people what does not work: when it begins, now and then while it lasts, and once when it is over."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -38,15 +38,15 @@ def tell_fault(troubles: Troubles, clock: Clock, fault: Fault) -> None:
 
 
 def note_success(troubles: Troubles, clock: Clock, place: Place, part: int) -> None:
-    """A step succeeded; people hear of it once it went well for a while."""
+    """A step succeeded; people hear of it after it has worked for a while."""
     trouble = troubles.at(place)
     if trouble and (works := trouble.worked(part, clock.now())):
         troubles.keep(works, None)
 
 
 def tell_problems(troubles: Troubles, clock: Clock, seen: Mapping[str, str | None]) -> None:
-    """What the monitor sees of each thing it looks at, that somebody has to mend and no step fails of; None when there
-    is nothing. People hear of what lasts.
+    """For each thing that the monitor looks at, a fault that somebody has to mend although no step fails; None for
+    none. People hear of faults that last.
     """
     for what, problem in seen.items():
         _tell_problem(troubles, clock.now(), Place("live_accuracy_monitor", what), problem)
@@ -74,7 +74,9 @@ def _tell_problem(troubles: Troubles, now: datetime, place: Place, problem: str 
 
 
 def tell_recoveries(troubles: Troubles, clock: Clock) -> None:
-    """What failed before and went well for a while works again; what nobody asks for any more ends without news."""
+    """Steps that failed and have worked for a while are told to work again; those that nobody asks for any more end
+    without news.
+    """
     now = clock.now()
     for trouble in troubles.open():
         if trouble.is_over(now):
@@ -91,7 +93,7 @@ def tell_recoveries(troubles: Troubles, clock: Clock) -> None:
 
 
 def tell_pauses(troubles: Troubles, clock: Clock, paused: Mapping[str, bool], consequences: Mapping[str, str]) -> None:
-    """`paused` says of each DAG whether it is; `consequences`, what does not happen then."""
+    """`paused` says whether each DAG is paused; `consequences`, what does not happen while it is."""
     for dag_id, is_paused in paused.items():
         now, place = clock.now(), Place(dag_id)
         trouble = troubles.at(place)

@@ -1,4 +1,4 @@
-"""What somebody has to mend of the models of one type, whatever a look at the champion says."""
+"""Faults in the deployment of one model type that somebody has to mend, whatever a look at the champion says."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

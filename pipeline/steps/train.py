@@ -112,7 +112,7 @@ def _give_up(run_id: str, dataset: Dataset, tried: Sequence[Attempt], training: 
 
 
 def _link(training: Training, model_type: ModelType, run_id: str) -> str:
-    """Why the training failed is told also while the tracker is away."""
+    """While the tracker is away people still have to hear why the training failed."""
     try:
         return training.experiments.link(model_type, run_id)
     except (GiveUp, TryAgain) as error:
@@ -150,7 +150,7 @@ def _attempt(
 
 @contextmanager
 def _failure_noted(attempt: Attempt, experiment: Experiment) -> Iterator[None]:
-    """While the experiment is still open: why the attempt failed, and what the next one changes."""
+    """Written while the experiment is still open: why the attempt failed, and what the next one changes."""
     try:
         yield
     except TrainingFailed as failure:

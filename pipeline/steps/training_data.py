@@ -1,4 +1,6 @@
-"""What a training reads of its dataset, and may leave of single photos: none of one that is erased meanwhile."""
+"""What a training reads of its dataset, and what it keeps of single photos: nothing of a photo that is erased
+meanwhile.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Confirmed tasks without those that a person set aside: what is left out is kept with the reason."""
+"""Confirmed tasks without those that a person set aside; those are listed with the reason."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,7 +9,7 @@ from pipeline.ports.bundles import DataSources
 from pipeline.ports.data import Withholdings
 
 INSTEAD = "start a retraining without naming a dataset, which collects a new one"
-# All that was said for months may be set aside: then more is asked for, as far as memory reaches.
+# Months of confirmations may be set aside: then more is asked for, as far as memory allows.
 _MOST = 100_000
 _MORE_TIMES = 4
 
@@ -39,7 +39,7 @@ class Trusted:
         return self.at_least(limit, ask)[:limit]
 
     def at_least(self, limit: int, ask: Callable[[int], Sequence[ConfirmedTask]]) -> list[ConfirmedTask]:
-        """As many, or more: for those whose first ones are no fair choice."""
+        """At least as many: for questions whose first answers are no fair choice."""
         asked = limit
         while True:
             found = ask(asked)

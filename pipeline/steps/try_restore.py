@@ -1,4 +1,4 @@
-"""Rebuild everything as it was a moment ago, and compare: a backup that nobody restored is none."""
+"""Rebuild everything as it was a moment ago, and compare: a backup that was never restored cannot be trusted."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pipeline.ports.data import ObjectStore
 from pipeline.steps.compare_models import faults_of_models
 from pipeline.steps.restore_databases import marked, rebuilt
 
-# A row names the moment its transaction began at; what was still open at the mark is in the live tables alone.
+# A row's time is when its transaction began; a transaction that was open at the mark is only in the live tables.
 _OPEN = timedelta(minutes=2)
 
 

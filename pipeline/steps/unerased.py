@@ -1,4 +1,4 @@
-"""The door for whatever shows photos: after it is written, the erasures are asked (ADR 0014).
+"""The door for everything that shows photos: erasures are looked up after it was written (ADR 0014).
 
 An erasure is recorded first and then takes the photo out of what it finds. What is written while that happens was
 either found by it, or the one who writes sees it afterwards. A step that is killed in between is to be run again.
@@ -42,7 +42,7 @@ def demand_unerased(erasures: Erasures, manifest: Manifest) -> None:
 
 
 def keep_unerased(erasures: Erasures, manifest: Manifest, take_back: Callable[[], object]) -> None:
-    """As `take_back_erased`, for what only saves time: its loss stops nobody."""
+    """As `take_back_erased`, for objects that only save time: losing one raises nothing."""
     if _erased(erasures, manifest):
         take_back()
 

@@ -51,7 +51,7 @@ def validate(checks: DataChecks, dataset_uri: str) -> Validated:
 
 
 def _photos(manifest: Manifest, suspects: Sequence[Suspect], photos: PhotoStore) -> dict[str, bytes]:
-    """Of the first suspects and contradictions, those that can be shown."""
+    """Photos of the first suspects and contradictions, as far as they can be shown."""
     urls = {p.task_id: p.photo_url for p in manifest.photos}
     wanted = {s.task_id: urls[s.task_id] for s in suspects[:_SHOWN_PHOTOS]}
     doubled = [row for row in manifest.quarantined if row.kind in {"contradiction", "near_duplicate"}]
@@ -69,7 +69,7 @@ def _photos(manifest: Manifest, suspects: Sequence[Suspect], photos: PhotoStore)
 
 
 def _write_pages(prefix: str, pages: Mapping[str, bytes], objects: ObjectFolders) -> tuple[str, ...]:
-    """URIs of the pages with results. What an earlier try left goes first: its pages have names of their own."""
+    """URIs of the pages with results. Pages of an earlier try are deleted first: they have other names."""
     for uri in objects.list(prefix):
         objects.delete(uri)
     kinds = {"html": "text/html; charset=utf-8", "css": "text/css", "svg": "image/svg+xml"}

@@ -41,7 +41,7 @@ def verify_accuracy(verification: Verification, contest: Contest) -> tuple[Check
 
 
 def _beside_champion(contest: Contest, ours: Answers, verification: Verification) -> AccuracyMeasurement:
-    """Photos that could be had for both; what one of them could not be asked about judges neither."""
+    """Photos that both could be asked about; a photo that one of them lacked judges neither."""
     other, theirs, fault = contest.champion, None, ""
     if other is not None:
         try:

@@ -27,7 +27,7 @@ def verify_performance(verification: Verification, contest: Contest) -> tuple[Ch
         measured = _measured(v, contest, contest.run_id, contest.candidate, asked)
         champion = _champion(v, contest, asked) if v.policy.too_slow(measured) else None
         if champion is not None and not v.policy.too_slow(champion):
-            # The machine can do it by now: perhaps it could not then.
+            # The machine manages it now, and perhaps was busy before.
             measured = _measured(v, contest, contest.run_id, contest.candidate, asked)
     except ModelRefused as error:
         judged: tuple[Check, ...] = (refused_to_load(str(error), contest.champion_version),)
@@ -45,7 +45,7 @@ def _measured(
 
 
 def _champion(v: Verification, contest: Contest, asked: Asked) -> PerformanceMeasurement | None:
-    """What the machine can do in these minutes; None without a champion that can be asked."""
+    """The champion's figures in these minutes: what the machine can do. None without a champion that can be asked."""
     if contest.champion is None:
         return None
     try:

@@ -62,7 +62,7 @@ def watch(m: Monitoring, model_type: ModelType, policy: LiveAccuracyPolicy) -> W
 
 
 def _last_word(m: Monitoring, history: History, until: datetime) -> datetime | None:
-    """In the champion's reign, however long ago: the window slides past it, and the silence is the same."""
+    """The newest confirmation of the champion's reign, however long ago; the window may have moved past it."""
     champion = history.reigns[-1]
     return m.metrics.newest(history, champion.version, Period(champion.since, until), 1).newest
 

@@ -1,5 +1,5 @@
-"""What lies at the number of a dataset, whatever the database says: one that was restored has lost numbers, and gives
-them again, also to another model type.
+"""What lies under the number of a dataset, whatever the database says: a restored database has lost numbers, and gives
+them out again, even to another model type.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,13 +36,15 @@ def selection(folder: DatasetFolder, objects: ObjectStore) -> Manifest | None:
 
 
 def keep_as_draft(folder: DatasetFolder, objects: ObjectStore) -> None:
-    """A list of faces, before something else is written in its place: by it an erasure finds what only that named."""
+    """Keep a list of faces as a draft before something else is written in its place: through it an erasure finds what
+    only that list named.
+    """
     if (dataset := face_list(folder.manifest, objects)) is not None:
         objects.write(folder.draft(dataset.sha256), dataset.to_json(), "application/json")
 
 
 def delete_selection(folder: DatasetFolder, objects: ObjectFolders) -> Sequence[str]:
-    """With all that was made of it. The manifest goes last: by it the rest is found."""
+    """Deletes the selection and all that was made of it. The manifest goes last: the rest is found through it."""
     made = [uri for uri in objects.list(folder.uri) if not uri.startswith(folder.drafts) and uri != folder.manifest]
     for uri in (gone := [*made, folder.manifest]):
         objects.delete(uri)

@@ -1,4 +1,4 @@
-"""Set aside what people said, so that no later dataset takes it, and give it back: data goes back as models do."""
+"""Set aside what people said, so that no later dataset uses it; and give it back."""
 
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import ModelType

@@ -1,6 +1,6 @@
 """Failure at the n-th call to any port, before or after the call took effect."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ class Fault:
 
     `error` builds what is raised; `calls` counts, so that a run without a strike tells how many calls there are.
     With `meanwhile` nothing is raised: it runs before the call. `lasting`: from then on that service is away, for
-    whoever tries to put in order what the first failure left, too.
+    whoever tries to put in order what the first failure left, too. What is `down` is so before the act and after it.
     """
 
     at: int = 0
@@ -29,6 +29,7 @@ class Fault:
     meanwhile: Callable[[], object] | None = None
     lasting: bool = False
     away: set[str] = field(default_factory=set)
+    down: Collection[str] = ()
 
     def on(self, port: T) -> T:
         return _Wrapped(port, self)  # type: ignore[return-value]
@@ -59,10 +60,13 @@ def _is_port(value: Any) -> bool:
     return not type(value).__module__.startswith(("builtins", "pipeline.domain"))
 
 
+SERVICES = ("the database", "Fleet", "Registry", "Objects", "Archive")
+
+
 def _service(port: Any) -> str:
     """What goes down at once: all tables, or all replicas."""
     name = type(port).__name__
-    return next((one for one in ("Fleet", "Registry", "Objects", "Archive") if one in name), "the database")
+    return next((one for one in SERVICES if one in name), SERVICES[0])
 
 
 class _Wrapped:
@@ -78,11 +82,13 @@ class _Wrapped:
         def call(*values: Any, **named: Any) -> Any:
             fault = self._fault
             fault.calls += 1
-            strikes = fault.calls == fault.at
-            if _service(self._port) in fault.away:
+            strikes, service = fault.calls == fault.at, _service(self._port)
+            if service in fault.down:
+                raise ServiceUnavailable(service, "connection refused")
+            if service in fault.away:
                 raise fault.error()
             if strikes and fault.lasting:
-                fault.away.add(_service(self._port))
+                fault.away.add(service)
             if strikes and fault.meanwhile is not None:
                 fault.meanwhile()
                 strikes = False

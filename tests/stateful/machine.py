@@ -36,13 +36,17 @@ class Other:
 
 
 class Story:
-    """A world, everything asked of it so far, and the parts of it that an accident put astray."""
+    """A world, everything asked of it so far, and the parts of it that an accident put astray.
+
+    Services that are `away` stay so from act to act, for whoever acts: replicas reach the registry by another way.
+    """
 
     def __init__(self, world):
         self.world = world
         self.requests: list[Request] = []
         self.versions: list[str] = []
         self.runs = 0
+        self.away: set[str] = set()
         self.astray: set[str] = set()
         self.misled: set[str] = set()
         self.judged = 0
@@ -90,7 +94,7 @@ class Story:
 
     def _together(self, request, fault, meanwhile):
         answers, before = [], self.entries
-        turns = Turns(lambda: answers.append(_answer(meanwhile, self.world, Fault())))
+        turns = Turns(lambda: answers.append(_answer(meanwhile, self.world, Fault(down=self.away))))
         fault.meanwhile = turns.begin
         self.world.transitions.wait = turns.wait
         try:
@@ -102,13 +106,12 @@ class Story:
             self.world.transitions.wait = for_ever
 
     def _fault(self, trouble):
-        if trouble.how == "unavailable":
-            return Fault(trouble.at, trouble.after, unavailable())
-        if trouble.how == "outage":
-            return Fault(trouble.at, trouble.after, unavailable(), lasting=True)
+        if trouble.how in {"unavailable", "outage"}:
+            lasting = trouble.how == "outage"
+            return Fault(trouble.at, trouble.after, unavailable(), lasting=lasting, down=self.away)
         if trouble.how == "killed":
-            return Fault(trouble.at, trouble.after, Killed)
-        return Fault(trouble.at if trouble.how == "meanwhile" else 0)
+            return Fault(trouble.at, trouble.after, Killed, down=self.away)
+        return Fault(trouble.at if trouble.how == "meanwhile" else 0, down=self.away)
 
     def note_new_versions(self):
         """A forced run gets its number by being forced."""
@@ -155,6 +158,7 @@ class Story:
     def recover(self, *, late):
         """Every service is up, every replica answers, somebody reconciles once; the monitor of a canary looks."""
         fleet = self.world.fleet
+        self.away.clear()
         for name in list(fleet.hung):
             fleet.wake(name, late=late)
         for name in list(fleet.down):

@@ -12,9 +12,9 @@ from tests.stateful.world import StatefulWorld
 MOST_CALLS = 60
 
 
-def story(of):
+def story(of, make=StatefulWorld):
     """Three versions were live in turn, the fourth is a candidate."""
-    made = Story(StatefulWorld())
+    made = Story(make())
     for _ in range(3):
         made.candidate("accepted")
         made.perform(made.request("promote", made.versions[-1]))
@@ -108,10 +108,10 @@ PAIRS = [(of, a, b) for of, acts in OF_STORY.items() for a, b in product(acts, r
 PAIRS = list(dict.fromkeys([*PAIRS, *BOTH_WAYS]))
 
 
-def interleaved(of, first, second):
-    """The story after `second` ran whole at each call of `first` in turn."""
-    for at in range(1, MOST_CALLS):
-        made = story(of)
+def interleaved(of, first, second, calls=range(1, MOST_CALLS), make=StatefulWorld):
+    """The story after `second` ran whole at each of these calls of `first` in turn."""
+    for at in calls:
+        made = story(of, make)
         a, b = ACTS[first](made), ACTS[second](made)
         answer = made.perform(a, Trouble("meanwhile", at), meanwhile=b)
         if not made.other.began:
@@ -122,7 +122,12 @@ def interleaved(of, first, second):
 
 @pytest.mark.parametrize(("of", "first", "second"), PAIRS, ids=lambda one: one.replace(" ", "_"))
 def test_two_at_once_leave_one_story(of, first, second):
-    for made, answer, at in interleaved(of, first, second):
+    demand_one_story(of, (first, second), interleaved(of, first, second))
+
+
+def demand_one_story(of, acts, stories):
+    first, second = acts
+    for made, answer, at in stories:
         try:
             made.check()
             answers = ((first, answer), (second, made.other.answer))

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.fakes.faults import SERVICES
 from tests.stateful.acts import PREVIOUS
 from tests.stateful.machine import CALM, Story, Trouble
 from tests.stateful.world import StatefulWorld
@@ -44,8 +45,6 @@ SAME_REQUEST = ["promote canary", "abort canary", "announce failure", "conclude"
 
 class Deployments(RuleBasedStateMachine):
     """`which` chooses among the newest versions, requests and runs, so that shrinking ends at the newest."""
-
-    at_once = True
 
     def make(self):
         return StatefulWorld()
@@ -166,7 +165,8 @@ class Deployments(RuleBasedStateMachine):
         if not blessing.held or blessing.override is not None:
             return
         answer = self.story.perform(self.story.request("approve", run), trouble)
-        assert trouble.how in {"unavailable", "outage", "killed"} or answer.approved, answer
+        fails = trouble.how in {"unavailable", "outage", "killed"} or self.story.away
+        assert fails or answer.approved, answer
         if world.blessings.of_run(run).approved:
             world.register(run)
             self.story.note_new_versions()
@@ -186,7 +186,7 @@ class Deployments(RuleBasedStateMachine):
         again = type(earlier)(kind, self._version(0), earlier.id, earlier.at, begun_by=earlier.id)
         self.story.perform(again, trouble)
 
-    @precondition(lambda self: self.at_once and self.story.versions)
+    @precondition(lambda self: self.story.versions)
     @rule(
         kinds=st.tuples(*[st.sampled_from([*NAMED, *PLAIN, *OF_TRIAL])] * 2),
         of=st.tuples(which, which),
@@ -203,6 +203,13 @@ class Deployments(RuleBasedStateMachine):
             for kind, one, back in zip(kinds, of, previous, strict=True)
         )
         self.story.perform(first, Trouble("meanwhile", at), meanwhile=second)
+
+    # Services
+
+    @rule(service=st.sampled_from(SERVICES))
+    def service_goes_away_or_comes_back(self, service):
+        """Whatever is asked meanwhile: one act fails after the other, and some need nothing of it."""
+        self.story.away ^= {service}
 
     # Replicas
 

@@ -119,7 +119,7 @@ class FaceGatePolicy:
         value, sure = errors.far(_all(errors)), far_interval(errors, confidence=self.confidence)
         n, bar = len(errors.photos), self.target(len(errors.photos))
         at_least = f"at least {value:.1%}" if errors.more else f"{value:.1e}"
-        reason, passed = f"{at_least} of pairs of two people are accepted, {bar:.0e} may", value <= bar
+        reason, passed = f"{at_least} of pairs of two people are accepted, at most {bar:.0e} allowed", value <= bar
         return Check(
             FaceCheck.FAR, outcome(passed and not errors.more), value, bar, n, reason, low=sure.low, high=sure.high
         )
@@ -142,7 +142,7 @@ class FaceGatePolicy:
             worst.share,
             self._bar(worst),
             worst.people,
-            f"of {worst.name} {worst.share:.1%} of pairs of one person are refused, of others {worst.others:.1%}",
+            f"{worst.share:.1%} of pairs of one person are refused for {worst.name}, {worst.others:.1%} for others",
             weight=Weight.HOLD if held and not failing else Weight.FLOOR,
         )
 
@@ -163,12 +163,12 @@ class FaceGatePolicy:
         value, bar, n = m.spread.dimensions, self.min_dimensions, len(m.candidate.photos)
         reason = f"embeddings spread over {value:.1f} dimensions, {bar:g} needed"
         if not m.spread.finite:
-            reason = "embeddings are no finite numbers"
+            reason = "embeddings have numbers that are not finite"
         return Check(FaceCheck.NOT_COLLAPSED, outcome(m.spread.finite and value >= bar), value, bar, n, reason)
 
     def _gallery(self, gallery: Gallery) -> Check:
         reason = (
-            f"{gallery.lost} of {gallery.people} people of the dataset are not found first by their own newest photo"
+            f"for {gallery.lost} of {gallery.people} people of the dataset their own newest photo is not the best match"
         )
         return Check(FaceCheck.GALLERY, outcome(gallery.lost == 0), gallery.lost, 0, gallery.people, reason)
 
@@ -176,15 +176,19 @@ class FaceGatePolicy:
         """As in `_flips`: the share itself where enough people judge, with few people its sure bound."""
         n, bar = len(m.candidate.photos), self.fpir
         if m.sought is None or (value := m.sought.fpir.share) is None:
-            return Check(FaceCheck.FPIR, Outcome.NOT_MEASURED, None, bar, n, "no stranger was looked for among others")
+            return Check(
+                FaceCheck.FPIR, Outcome.NOT_MEASURED, None, bar, n, "no stranger was searched for among enrolled people"
+            )
         passed, tpir = value <= bar, m.sought.tpir.share
         if self._is_few(n):
             bar = max(bar, self.fpir_of_few)
             passed = value <= bar and not m.sought.fpir.surely_above(self.fpir, self.confidence)
-        found = "nobody was there to be found" if tpir is None else f"{tpir:.1%} of who is there are found (TPIR)"
+        found = (
+            "nobody enrolled was searched for" if tpir is None else f"{tpir:.1%} of enrolled people are found (TPIR)"
+        )
         reason = (
-            f"of strangers {value:.2%} are named as one of {m.sought.others} people at {m.sought.threshold:.3f}, "
-            f"{bar:.1%} may; {found}"
+            f"{value:.2%} of strangers are named as one of {m.sought.others} people at threshold "
+            f"{m.sought.threshold:.3f}, at most {bar:.1%} allowed; {found}"
         )
         sure = m.sought.fpir.sure(self.confidence)
         return Check(FaceCheck.FPIR, outcome(passed), value, bar, n, reason, low=sure.low, high=sure.high)

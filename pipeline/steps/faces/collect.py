@@ -110,25 +110,29 @@ def _chosen(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer]
 
 
 def _was_read(one: _Looked) -> bool:
-    """What is known of an earlier dataset is not, and would water down what cannot be."""
+    """Whether it was read now: photos known from an earlier dataset were not, and would dilute the share of unusable
+    ones.
+    """
     return one.offered.known is None or bool(one.fault)
 
 
 def _needed(offered: Offer, faults: Mapping[str, str]) -> frozenset[str]:
-    """Where some of what is new cannot be used, some of what is new has to be."""
+    """The checks of which at least one has to be used: the new ones alone, when some of those cannot be used."""
     new = offered.needed.intersection(faults)
     return new if any(faults[check_id] for check_id in new) else offered.needed
 
 
 def _too_few(usable: Sequence[tuple[FacePhoto, Offered]], chosen: FaceDataset, least: int) -> dict[str, str]:
-    """Why checks are not in it that can be used, of whom nobody else is."""
+    """Reasons for usable checks that are left out because their person has too few photos."""
     there = {photo.identity for of_side in chosen.photos.values() for photo in of_side}
     why = f"{least} or more distinct photos of one person are needed (RETRAIN_FACE_MIN_PHOTOS)"
     return {one.check_id: why for photo, one in usable if not one.is_impostor and photo.identity not in there}
 
 
 def _impostors(usable: Sequence[tuple[FacePhoto, Offered]], chosen: FaceDataset) -> tuple[FacePhoto, ...]:
-    """Of people who are learned from; no picture that sets or judges a model, whoever is said to be on it."""
+    """Impostors of people who are learned from; never a picture that sets a threshold or judges a model, whoever is
+    said to be on it.
+    """
     learned = {photo.identity for photo in chosen.photos[Side.TRAIN]}
     judging = {photo.phash for side in (Side.CALIBRATE, Side.TEST) for photo in chosen.photos[side]}
     found = [photo for photo, one in usable if one.is_impostor]
@@ -158,7 +162,9 @@ def collected(making: FaceMaking, run_id: str) -> FaceDataset:
 
 
 def _delete_what_tries_left(making: FaceMaking, forgotten: Forgotten, looked: Sequence[_Looked]) -> None:
-    """Of any run: one that was killed may have named, and embedded, who was erased while it went on."""
+    """Cleans up after tries of any run: one that was killed may have named and embedded a person who was erased
+    meanwhile.
+    """
     bases = {making.network.sha256}
     for stored in stored_faces(making):
         take_out(making, stored, forgotten)
@@ -169,7 +175,9 @@ def _delete_what_tries_left(making: FaceMaking, forgotten: Forgotten, looked: Se
 
 
 def _settle_drafts(making: FaceMaking, made: StoredFaces) -> None:
-    """One goes when the dataset names its vectors; by the others theirs are found as long as they lie there."""
+    """A draft is deleted once the dataset names its vectors; other drafts stay while their vectors exist, so that those
+    are found.
+    """
     known = {*_vectors(making, made.dataset)}
     for draft in drafts_of(making, made.dataset.dataset_id, made.run_id):
         left = take_out(making, draft, _forgotten(making))
@@ -187,7 +195,7 @@ def _forgotten(making: FaceMaking) -> Forgotten:
 
 
 def vectors_of(making: FaceMaking, dataset: FaceDataset) -> Vectors:
-    """Of every photo of the dataset. Raises `PhotosErased` when somebody in it was erased since it was read."""
+    """Vectors of every photo of the dataset. Raises `PhotosErased` when somebody in it was erased since it was read."""
     ids = [photo.photo_id for photo in dataset.every_photo()]
     uris = (vector_in(making, dataset.base_sha256, photo_id) for photo_id in ids)
     try:
@@ -220,13 +228,15 @@ def _look_at(one: Offered, making: FaceMaking) -> _Looked:
 def _sorted_out(
     looked: Sequence[_Looked], forgotten: Forgotten
 ) -> tuple[list[tuple[FacePhoto, Offered]], list[SetAside]]:
-    """Photos and where they come from, and those that cannot be used. One picture of two people is nobody's."""
+    """Usable photos with their sources, and those that cannot be used. A picture filed under two people belongs to
+    nobody.
+    """
     pictures = Pictures(one.found for one in looked if one.found and not one.offered.is_impostor)
     usable: list[tuple[FacePhoto, Offered]] = []
     aside: list[SetAside] = []
     for one in looked:
         if one.found is not None and forgotten.takes(one.found):
-            # Of who was erased not even the name of a folder is kept.
+            # Not even the folder name of an erased person is kept.
             continue
         if one.found is None:
             aside.append(SetAside(one.offered.place, one.fault, shows=one.offered.shows))

@@ -14,7 +14,7 @@ from pipeline.ports.faces import Doors, FaceMaking
 from pipeline.steps.faces.collect import Offer, Offered, OnPhoto, collect
 from pipeline.steps.look_up import champion
 
-# Of everybody, for one photo that counts: near-duplicates and photos that cannot be read are among them.
+# How many photos of each person are offered for one that counts: some are near-duplicates or unreadable.
 _CHECKS_PER_PHOTO = 4
 
 
@@ -39,7 +39,7 @@ def collect_confirmed(making: FaceMaking, doors: Doors, run_id: str, on_photo: O
 
 
 def _before(making: FaceMaking) -> Sequence[FacePhoto]:
-    """What the champion's dataset holds; none of it when another network made its vectors."""
+    """Photos of the champion's dataset; none when another network made its vectors."""
     r = making.registration
     serving = champion(ModelType.FACE, r.transitions, r.versions)
     at = DatasetFolder.of(making.dataset_prefix, serving.dataset_id) if serving else None
@@ -52,7 +52,7 @@ def _before(making: FaceMaking) -> Sequence[FacePhoto]:
 
 
 def _of_folders(before: Sequence[FacePhoto]) -> Iterator[Offered]:
-    """Of people who were photographed for a first model: doors see them by and by, and some never."""
+    """Photos of people from the first model's folders: doors see these people only by and by, and some never."""
     for photo in before:
         if not photo.check_id:
             place = f"{photo.identity}/{photo.taken_at}"
@@ -73,7 +73,7 @@ def _of_door(check: ConfirmedCheck, photos: PhotoStore, known: FacePhoto | None)
 
 
 def _key_of(name: str) -> str:
-    """Empty where nobody is named."""
+    """The person's key; empty where nobody is named."""
     return person_key(name) if name.strip() else ""
 
 

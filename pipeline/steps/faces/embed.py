@@ -1,4 +1,4 @@
-"""What the frozen network says of each photo of a dataset, kept once."""
+"""Run every photo of a dataset through the frozen network, and keep each vector once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -29,8 +29,8 @@ class Source(Protocol):
 def embed(
     making: FaceMaking, from_: Mapping[str, Source], dataset: FaceDataset, on_photo: OnPhoto
 ) -> Mapping[str, str]:
-    """Vectors that are not there yet; a killed run goes on where it was. Why a photo is not what was looked at any
-    more, by its place.
+    """Computes missing vectors; a killed run goes on where it was. Returns, by place, why a photo is no longer the one
+    that was looked at.
     """
     chosen = dataset.every_photo()
     lost: dict[str, str] = {}
@@ -60,7 +60,7 @@ def gives(one: Source) -> bool:
 def _read(
     missing: Sequence[FacePhoto], from_: Mapping[str, Source], chosen: Iterable[FacePhoto], lost: dict[str, str]
 ) -> dict[FacePhoto, bytes]:
-    """One that somebody takes away, or changes, between two looks is as one that was never there."""
+    """A photo that somebody removes or changes between two looks counts as one that was never there."""
 
     def look(photo: FacePhoto) -> bytes | None:
         one = from_[photo.photo_id]

@@ -1,4 +1,4 @@
-"""Take out of galleries and lists of faces that were restored whoever was erased."""
+"""Erase people again in galleries and lists of faces that were restored from a copy."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from pipeline.steps.faces.stored_faces import stored_faces
 
 
 def erase_from_gallery(objects: ObjectFolders, gallery: str, erased: Sequence[Erased], now: datetime) -> int:
-    """How many photos of erased people went; their names are told by what is remembered of them alone.
+    """How many photos of erased people were deleted; people are recognised only by the hashes that are remembered.
 
     Model servers that run are told before anything is deleted, as of a withdrawal.
     """
@@ -36,12 +36,12 @@ def _named_in(objects: ObjectFolders, uri: str) -> str:
     try:
         return named_in(objects.read(uri))
     except KeyError:
-        # A model server threw it away meanwhile.
+        # A model server deleted it meanwhile.
         return ""
 
 
 def erase_from_lists(lists: FaceLists, found: Erasure) -> None:
-    """One after the other: the hashes of each one's photos are remembered with it."""
+    """One person after the other, because the hashes of each person's photos are remembered with them."""
     stored = [one.dataset for one in stored_faces(lists)]
     for one in lists.erasures.all():
         forgotten = Forgotten(frozenset([one.task_id]), frozenset(one.sha256s))

@@ -42,21 +42,21 @@ def erase_person(forgetting: FaceForgetting, name: str, by: By) -> FaceErasure:
     away = _withdraw(forgetting, identity, found)
     _forget(forgetting, person_key(identity), by, found)
     if away is not None:
-        # The rows that say where photos of checks lie stay until somebody is told.
+        # The rows that say where photos of checks lie stay until people have been told.
         raise away
     found.left += [f"the photo of a check at {one}: delete it there, it is not ours" for one in found.addresses]
     found.left.append("photos in the folder that a dataset was made of: delete them there")
     found.left.append(
         "what the access service knows of the person, and photos it enrolled them by: withdraw them there"
     )
-    # Last: afterwards nobody knows where the photos were.
+    # Last, because afterwards nobody knows where the photos were.
     strike_addresses(forgetting.erasures, found.addresses, found.left)
     found.confirmations = forgetting.confirmations.forget(person_key(identity))
     return found
 
 
 def _withdraw(forgetting: FaceForgetting, identity: str, found: FaceErasure) -> TryAgain | None:
-    """Before all else: nobody is let in by a face that is to be forgotten."""
+    """First of all: no door may open for a face that is to be forgotten."""
     try:
         forgetting.fleet.withdraw(ModelType.FACE, identity)
     except GiveUp as error:
@@ -68,12 +68,12 @@ def _withdraw(forgetting: FaceForgetting, identity: str, found: FaceErasure) -> 
 
 def _forget(forgetting: FaceForgetting, key: str, by: By, found: FaceErasure) -> None:
     f = forgetting
-    # Before all else: a dataset that is frozen from now on looks here afterwards.
+    # First of all: a dataset that is frozen from now on looks here afterwards.
     f.erasures.record(Erased(key, (), by.actor, by.reason, f.clock.now()))
     gone = forget_faces(f, [key], by)
     found.datasets += dict.fromkeys(one.dataset.dataset_id for one in gone.lists)
     found.vectors = len(gone.vectors)
     for version in filter(None, map(f.versions.of_run, dict.fromkeys(gone.run_ids))):
         found.models.append(f"{version.model_type} {version.version} was made with them, and holds nobody's face")
-    # None comes later: the intake looks who is remembered as erased.
+    # No more come later, because the intake checks who was erased.
     found.addresses += f.erasures.addresses(key)

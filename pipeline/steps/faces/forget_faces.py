@@ -15,8 +15,8 @@ from pipeline.steps.faces.stored_faces import StoredFaces, stored_faces, take_ou
 
 @dataclass
 class FacesGone:
-    """Lists that were rewritten, as they were, vectors that went, and runs whose datasets had the photos; `photo_ids`
-    are all that are remembered, also of an earlier try.
+    """The lists that were rewritten, as they were before; deleted vectors; and runs whose datasets had the photos.
+    `photo_ids` are all that are remembered, also from an earlier try.
     """
 
     photo_ids: frozenset[str]
@@ -34,7 +34,7 @@ def forget_faces(lists: FaceLists, keys: Collection[str], by: By) -> FacesGone:
     forgotten, gone = Forgotten(frozenset(keys), known), FacesGone(known)
     while named := [one for one in stored_faces(lists) if one.dataset.without(forgotten) != one.dataset]:
         shown = {sha256 for one in named for sha256 in one.dataset.hashes_of(forgotten)}
-        # Before anything goes: whoever is killed here finds a copy of the photo by its hash.
+        # Before anything is deleted: after a kill, copies of the photo are found by its hash.
         for key in keys:
             lists.erasures.record(Erased(key, tuple(sorted(shown)), by.actor, by.reason, lists.clock.now()))
         gone.photo_ids |= shown
@@ -49,7 +49,7 @@ def forget_faces(lists: FaceLists, keys: Collection[str], by: By) -> FacesGone:
 
 
 def erased_vectors(lists: FaceLists, photo_ids: Collection[str]) -> list[str]:
-    """Those of these photos, by whichever network, named by a list or by none."""
+    """Vectors of these photos, from any network, whether a list names them or not."""
     if not photo_ids:
         return []
     return [uri for uri in lists.objects.list(face_vectors(lists.dataset_prefix)) if face_in(uri) in photo_ids]
@@ -65,8 +65,8 @@ def _take_out(lists: FaceLists, stored: StoredFaces, forgotten: Forgotten, gone:
 
 
 def strike_addresses(erasures: Erasures, addresses: Sequence[str], left: list[str]) -> Mapping[str, int]:
-    """Rows by table that name the photos no more. A database that never reads all texts in time keeps no row of their
-    own from being emptied: then `left` says so, to people.
+    """By table, how many rows no longer name the photos. A database that never reads all texts in time keeps no row of
+    their own from being emptied: then `left` says so, to people.
     """
     try:
         return erasures.strike(addresses)

@@ -1,4 +1,4 @@
-"""The verdict on a face model: one a run, and for ever (design D14; ADR 0017)."""
+"""Judge a face model: one verdict a run, for ever (design D14; ADR 0017)."""
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.blessing import Blessing

@@ -12,7 +12,7 @@ from pipeline.steps.look_up import champion
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a run learned; `backbone` and `dataset_id` decide on its number."""
+    """What a run learned; `backbone` and `dataset_id` decide its number."""
 
     run_id: str
     dataset: FaceDataset
@@ -40,8 +40,8 @@ def learn(making: FaceMaking, run_id: str, dataset: FaceDataset) -> Candidate:
 
 
 def serving_head(making: FaceMaking) -> FaceHead | None:
-    """The champion's; None without one, and for one that turns another network's vectors: whatever that is called, its
-    weights say which one it is.
+    """The champion's head; None without a champion, and when its head belongs to another network's vectors. Networks
+    are told apart by their weights, not by name.
     """
     r = making.registration
     serving = champion(ModelType.FACE, r.transitions, r.versions)

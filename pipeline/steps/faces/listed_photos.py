@@ -1,4 +1,4 @@
-"""The photos of a dataset of faces as those of tasks are listed; nobody is named."""
+"""List the photos of a dataset of faces as those of tasks are listed, without naming anybody."""
 
 from collections.abc import Iterator
 

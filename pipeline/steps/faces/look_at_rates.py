@@ -1,4 +1,4 @@
-"""How often a face model was wrong at the doors, as people said since a while (UC-23)."""
+"""How often each face model was wrong at the doors lately, according to people (UC-23)."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -9,6 +9,6 @@ from pipeline.ports.events import FaceConfirmations
 
 
 def look_at_rates(confirmations: FaceConfirmations, clock: Clock, window: timedelta) -> Sequence[LiveFaceRates]:
-    """Of every version that people confirmed checks of within `window`."""
+    """Rates of every version of which people confirmed checks within `window`."""
     until = clock.now()
     return live_rates(confirmations.tallies(until - window, until))

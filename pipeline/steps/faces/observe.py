@@ -1,4 +1,6 @@
-"""What people said of the face champion's checks, and of the version's that a rollback would bring back."""
+"""What people said about the face champion's checks, and about those of the version that a rollback would
+bring back.
+"""
 
 from pipeline.domain.faces.live import LiveFaceRates, rates_of
 from pipeline.domain.faces.watching import FaceObservation, FaceWatchPolicy

@@ -25,7 +25,7 @@ def register(making: FaceMaking, candidate: Candidate) -> ModelVersion:
 
 
 def _version(making: FaceMaking, candidate: Candidate, blessing: Blessing) -> ModelVersion:
-    # Of people, accuracy is how often the right one is let in at the threshold that is served.
+    # For faces, accuracy is how often the right person is let in at the threshold that is served.
     tar = next(check.value for check in blessing.checks if check.name == FaceCheck.TAR)
     assert tar is not None
     return ModelVersion(
@@ -42,8 +42,8 @@ def _version(making: FaceMaking, candidate: Candidate, blessing: Blessing) -> Mo
 
 
 def _number(making: FaceMaking, candidate: Candidate) -> VersionNumber:
-    """Another base network is a major version, also under the same name, another head a minor one, a threshold alone a
-    patch.
+    """Another base network, even under the same name, makes a major version; another head a minor one; another
+    threshold alone a patch.
     """
     r = making.registration
     serving, registered = champion(ModelType.FACE, r.transitions, r.versions), r.versions.all(ModelType.FACE)

@@ -26,8 +26,8 @@ class StoredFaces:
 
 
 def stored_faces(lists: FaceLists) -> Iterator[StoredFaces]:
-    """All there are, also of datasets that a restored database lost. Of each its drafts come first: what is no draft
-    any more is in the manifest by then.
+    """All stored lists, also of datasets that a restored database lost. Drafts come before the manifest of their
+    dataset: a draft that disappears meanwhile is in the manifest by then.
     """
     for dataset_id, run_id in (*lists.datasets.of_type(ModelType.FACE), *_lost(lists)):
         yield from drafts_of(lists, dataset_id, run_id)
@@ -43,7 +43,7 @@ def drafts_of(lists: FaceLists, dataset_id: str, run_id: str) -> Iterator[Stored
 
 
 def begun(lists: FaceLists, run_id: str) -> str:
-    """The number of the run's dataset."""
+    """The id of the run's dataset, which is begun here if need be."""
     return lists.datasets.begin(run_id, ModelType.FACE)
 
 
@@ -63,8 +63,8 @@ def manifest_of(lists: FaceLists, run_id: str) -> StoredFaces | None:
 
 
 def make_room(lists: FaceLists, run_id: str) -> None:
-    """Before the run has a manifest, what lies in its place is of a dataset that was lost: a list of faces stays as a
-    draft, and a selection of tasks goes.
+    """Before the run has a manifest, whatever lies in its place belongs to a dataset that a restore lost: a list of
+    faces is kept as a draft, a selection of tasks is deleted.
     """
     at = DatasetFolder.of(lists.dataset_prefix, begun(lists, run_id))
     keep_as_draft(at, lists.objects)
@@ -73,16 +73,16 @@ def make_room(lists: FaceLists, run_id: str) -> None:
 
 
 def drafted(lists: FaceLists, run_id: str, dataset: FaceDataset) -> None:
-    """Each choice has a draft of its own: what an earlier try embedded stays known."""
+    """Each choice has a draft of its own, so that vectors of an earlier try stay known."""
     uri = DatasetFolder.of(lists.dataset_prefix, dataset.dataset_id).draft(dataset.sha256)
     _store(lists, StoredFaces(uri, run_id, dataset, is_draft=True))
 
 
 def frozen(lists: FaceLists, run_id: str, dataset: FaceDataset) -> StoredFaces:
-    """The dataset as the run's."""
+    """Freeze the dataset as that of the run."""
     made = StoredFaces(DatasetFolder.of(lists.dataset_prefix, dataset.dataset_id).manifest, run_id, dataset)
     lists.objects.write(made.uri, dataset.to_json(), "application/json")
-    # The row last: before, what lies there may be of a dataset that was lost.
+    # The row comes last: until then, what lies there may belong to a dataset that a restore lost.
     _complete(lists, made)
     return made
 
@@ -96,7 +96,7 @@ def vector_in(lists: FaceLists, base_sha256: str, photo_id: str) -> str:
 
 
 def take_out(lists: FaceLists, stored: StoredFaces, forgotten: Forgotten) -> StoredFaces:
-    """What is left; the list is written last: by it all is found again."""
+    """The dataset without them. The list is written last: everything is found again through it."""
     rest = stored.dataset.without(forgotten)
     if rest == stored.dataset:
         return stored
@@ -126,7 +126,7 @@ def _complete(lists: FaceLists, stored: StoredFaces) -> None:
 
 
 def _store(lists: FaceLists, stored: StoredFaces) -> None:
-    """The row before the list: by what the list still names an erasure that was killed goes on."""
+    """The row before the list: a killed erasure goes on from what the list still names."""
     if not stored.is_draft:
         _complete(lists, stored)
     lists.objects.write(stored.uri, stored.dataset.to_json(), "application/json")

@@ -1,4 +1,4 @@
-"""Both rates of the face champion as the monitor saw them last, for whoever watches from outside."""
+"""Metrics about the face champion: both rates as the monitor saw them last."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,6 @@ from pipeline.ports.face_watching import FaceLooks
 
 
 def tell_face_facts(looks: FaceLooks) -> Iterator[Fact]:
-    """Nothing before the first look: then no face model serves."""
+    """No metrics before the first look: until then no face model serves."""
     if (seen := looks.last()) is not None:
         yield from of_face_look(seen)

@@ -1,4 +1,4 @@
-"""The verdict on a face model, for programs and for whoever hears of refusals."""
+"""Write the verdict on a face model for programs and people, and make the event about it."""
 
 import math
 from dataclasses import asdict
@@ -78,7 +78,7 @@ def _sought(found: FaceMeasurement) -> dict[str, Any] | None:
 
 
 def event_of(blessing: Blessing) -> OutgoingEvent | None:
-    """None for a verdict that accepts."""
+    """The event; None for a verdict that accepts."""
     if blessing.accepted:
         return None
     run, said = blessing.run_id, _said(blessing)

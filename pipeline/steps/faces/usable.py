@@ -1,4 +1,4 @@
-"""Whether enough of what people confirmed at doors can be used: one rule with tasks."""
+"""Whether enough of the checks that people confirmed at doors can be used: the same rule as for tasks."""
 
 from collections.abc import Collection, Mapping
 
@@ -17,7 +17,7 @@ def demand_usable(faults: Mapping[str, str], max_share: float) -> None:
 
 
 def demand_new(needed: Collection[str], used: Collection[str], faults: Mapping[str, str]) -> None:
-    """Raises `DatasetRefused` when people confirmed something, and nothing of that is used."""
+    """Raises `DatasetRefused` when people confirmed something, and none of it is used."""
     if needed:
         aside = [row for row in _aside(faults) if row.task_id in needed]
         demand_needed(needed, used, aside, "confirmed checks")

@@ -96,7 +96,7 @@ def test_a_burst_of_near_duplicates_counts_as_one_photo():
 
 @pytest.mark.parametrize(("photos", "outcome"), [(120, Outcome.FAILED), (150, Outcome.PASSED)])
 def test_one_loss_among_few_photos_does_not_rule_out_three_points(photos, outcome):
-    """One loss and no win in 100 photos were once "for 95 % sure not below -3.0 pp"."""
+    """One loss and no win in 100 photos once passed as "with 95 % confidence not below -3.0 pp"."""
     found = judged(Photos(20, 5, 275), Photos(0, 1, photos - 1, start=10_000))["not_worse_on_holdout"]
     assert found.outcome is outcome
 
@@ -253,8 +253,8 @@ def test_every_comparison_says_its_figure_its_bar_and_what_it_saw():
     assert told == {
         "not_worse_on_holdout": (
             *(failed, -2 / 120, -0.03, 120, pytest.approx(-0.0537612, abs=1e-6)),
-            f"on the holdout the candidate is -1.7 pp against {champion} and for 95% sure not below -5.4 pp; "
-            "-3.0 pp needed (n=120)",
+            f"on the holdout the candidate is -1.7 pp against {champion}, with 95% confidence not below "
+            "-5.4 pp; -3.0 pp needed (n=120)",
         ),
         "gain_beyond_chance": (
             *(passed, 79 / 4096, 0.05, 12, None),
@@ -263,8 +263,8 @@ def test_every_comparison_says_its_figure_its_bar_and_what_it_saw():
         ),
         "corrections_fixed": (
             *(passed, 1.0, 0.5, 3, pytest.approx(0.05 ** (1 / 3))),
-            "3 of 3 corrections kept from training are answered as people corrected them, for 95% sure 37%; "
-            "50% and 35% needed",
+            "3 of 3 corrections kept from training are answered as people corrected them, with 95% confidence "
+            "at least 37%; 50% and 35% needed",
         ),
         "negative_flips": (
             *(passed, 5 / 173, 0.05, 173, None),
@@ -290,7 +290,7 @@ def test_a_leak_and_a_fall_are_named_with_their_figures():
     found = judged(Photos(70, 0, 230), Photos(0, 60, 60, start=10_000, brightness=0.9))
     leak, fall = found["gain_not_suspicious"], found["slices"]
     assert (leak.outcome, leak.value, leak.support) == (Outcome.FAILED, 70 / 300, 300)
-    sentence = "+23.3 pp against champion v1.0.0 on validation is suspicious, for 95% sure beyond +15.0 pp"
+    sentence = "+23.3 pp against champion v1.0.0 on validation is suspicious, with 95% confidence beyond +15.0 pp"
     assert leak.reason == f"{sentence}: look for a leak"
     assert (fall.outcome, fall.value) == (Outcome.FAILED, 0.5)
     expected = "worse than champion v1.0.0 on bright photos 1.000 → 0.500 (n=120): a fall of 10 pp is allowed"
