@@ -6,8 +6,9 @@ from pipeline.adapters.mlops_db import read_only
 from pipeline.domain.faces.identities import ConfirmedCheck
 
 _NAME = "the access database"
-# What no calendar has, and what lies ahead of every clock, is nobody's word; a photo of no check is one of a folder.
-# `corrected` may be empty beside a word. Who else stood there is a column that an earlier access service lacks.
+# Impossible times and times in the future are left out. So are rows without a check id: without one a photo counts as
+# one from a folder. `corrected` may be empty beside a word. An earlier access service lacks the column that says who
+# else stood there.
 _CONFIRMED = """
     WITH word AS (
         SELECT c.*, COALESCE(branch_id, '') AS branch, COALESCE(door_id, '') AS camera,

@@ -18,9 +18,9 @@ from pipeline.domain.errors import NotTaken, ServiceUnavailable
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 PERSISTENT = 2
-# The broker's words about one message that is published: too large, or against a rule of its queue.
+# What the broker answers about one published message: too large, or against a rule of its queue.
 _OF_THE_MESSAGE = {311, 406}
-# A broker can be alive, by its heartbeats, and never answer: it was frozen, or a queue lost the majority of its nodes.
+# A broker may send heartbeats and never answer: it was frozen, or a queue lost the majority of its nodes.
 # The slowest answer of a healthy one is a confirmation, which takes milliseconds, seconds under load.
 ANSWERS_WITHIN_SECONDS = 20
 # All headers of a message have to fit into one frame.
@@ -29,7 +29,7 @@ _FRAME, _CONTENT = struct.Struct(">BHL"), struct.Struct(">HHQ")
 
 
 class UnreadableProperties(BasicProperties):
-    """Of a message whose headers the client cannot read: none of them, but the (first) bytes, and why."""
+    """Stands in for headers that the client cannot read: their (first) bytes, and why."""
 
     def __init__(self, raw: bytes, fault: str) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ def connection_to(url: str) -> Iterator[BlockingConnection]:
 
 
 def _close(connection: BlockingConnection) -> None:
-    """Whatever was asked was answered; what was not, comes again."""
+    """Errors while closing are ignored: all answers are in, and unacknowledged messages come again."""
     with suppress(AMQPError, OSError):
         if connection.is_open:
             connection.close()
@@ -93,7 +93,7 @@ class _Answered(BlockingConnection):
 
     def _flush_output(self, *waiters: Callable[[], bool]) -> None:
         if self.is_closed:
-            # Which raises: a closed connection has no timers either.
+            # This call raises: the connection is closed, and a closed one has no timers.
             return super()._flush_output(*waiters)
         loop = self._impl.ioloop
         deadline = loop.call_later(ANSWERS_WITHIN_SECONDS, self._end)
@@ -115,7 +115,7 @@ class _AnyHeaders(pika.SelectConnection):
     def _read_frame(self) -> Any:
         try:
             return super()._read_frame()
-        except Exception as error:  # noqa: BLE001 - its decoder knows no bounds and raises whatever there is
+        except Exception as error:  # noqa: BLE001 - its decoder knows no bounds and raises anything
             frame = _without_headers(self._frame_buffer, f"{type(error).__name__} {error}".strip())
             if frame is None:
                 raise

@@ -78,7 +78,7 @@ class S3BackupArchive:
                 (folder / f"{file}.gz").write_bytes(body)
 
     def forget(self, needless: Needless) -> None:
-        # The description first: half a copy must never look like one.
+        # The description is deleted first: half a copy must never look like a whole one.
         for base in needless.bases:
             self._objects.delete(f"{self._uri}base/{base.name}/base.json")
             self._objects.delete(self._copy(base.name))
@@ -97,7 +97,7 @@ class S3BackupArchive:
 
 
 class _Reading:
-    """What breaks off on its way from S3 is no damaged backup."""
+    """A download that breaks off is no damaged backup."""
 
     def __init__(self, body: Stream) -> None:
         self._body = body

@@ -55,7 +55,7 @@ class BlessingTable:
 
 def _to_json(blessing: Blessing) -> str:
     fields = asdict(blessing)
-    # What a person added has a table of its own: a verdict never changes.
+    # A person's word has a table of its own: a verdict never changes.
     del fields["override"]
     fields["checks"] = json.loads(checks_to_json(blessing.checks))
     fields["decided_at"] = blessing.decided_at.isoformat()

@@ -35,7 +35,7 @@ _WITHHELD = f"""
     UPDATE task_confirmations c SET withheld = true, withheld_at = now()
     WHERE corrected AND counts AND NOT withheld AND photo = ANY(%(photos)s) AND {IS_WITHHELD}"""
 
-# Of a task the last word counts, of a photo that one version judged more than once the last that is not set aside.
+# The last word on a task counts; where one version judged a photo several times, the last word that is not set aside.
 _TAKEN_BACK = """
     UPDATE task_confirmations c SET counts = false WHERE counts AND task_id = ANY(%(tasks)s) AND EXISTS (
         SELECT FROM task_confirmations n
@@ -88,7 +88,9 @@ class ConfirmationTable:
         self._database = database
 
     def demand_reachable(self) -> None:
-        """A row is written and taken back: a database may answer, and take nothing."""
+        """Writes a row and takes it back, because a database may answer and still accept nothing. Raises
+        `ServiceUnavailable`.
+        """
         with self._database.connection() as connection, connection.cursor() as cursor:
             cursor.execute(_TRIAL)
             connection.rollback()
@@ -129,7 +131,9 @@ def wait_for_roll_ups(cursor: Cursor) -> None:
 
 
 def judge_anew(cursor: Cursor, photos: Iterable[str]) -> None:
-    """Which word counts of each of these photos, and whether it is set aside. Call it after `wait_for_withholdings`."""
+    """Decides anew which word counts for each of these photos, and whether it is set aside. Call it after
+    `wait_for_withholdings`.
+    """
     values = {"photos": sorted(photos)}
     cursor.execute(_REPEATED, values)
     cursor.execute(_WITHHELD, values)

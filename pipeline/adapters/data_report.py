@@ -12,7 +12,7 @@ from pipeline.ports.data import Suspect, Validation
 
 _THUMBNAIL_PIXELS = 160
 _ROWS = 100
-# What went after the page was written comes behind it, at the end.
+# Photos that disappeared after the page was written are appended at its end.
 _LOST = "<!-- lost -->"
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem;color:#1c2733}

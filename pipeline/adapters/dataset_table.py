@@ -220,7 +220,8 @@ def _complete(cursor: Cursor, one: Dataset) -> None:
         "UPDATE datasets SET uri = %s, sha256 = %s, photo_count = %s, image_count = %s, train_count = %s,"
         " validation_count = %s, holdout_count = %s, corrections = %s,"
         " corrections_through = CASE WHEN manifest_sha256 IS NULL THEN %s"
-        # What was frozen keeps its time; of faces the manifest says it, which this row may have been ahead of.
+        # A frozen selection keeps its time; for faces the manifest says it, and this row may have been ahead of the
+        # manifest.
         " ELSE COALESCE(corrections_through, %s) END,"
         " completed_at = COALESCE(completed_at, now())"
         " WHERE dataset_id = %s",
@@ -244,7 +245,7 @@ def _grow_holdout(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
             " VALUES %s ON CONFLICT DO NOTHING",
             [(manifest.model_type, p.task_id, p.cluster_id, p.sha256, p.phash, row[0], dataset_id) for p in held],
         )
-        # One that was erased while it was looked at stays held out, as those do that were erased later.
+        # A photo that was erased while it was looked at stays held out, like those that were erased later.
         cursor.execute(
             "UPDATE holdout_photos h SET sha256 = '' FROM erased_photos e"
             " WHERE h.dataset_id = %s AND h.task_id = e.task_id AND h.sha256 <> ''",

@@ -21,7 +21,9 @@ _MAX_REASON_CHARACTERS = 500
 
 @dataclass(frozen=True)
 class _Held:
-    """A letter that was read; `kept` are the headers it goes back with, `returned` says that it went back before."""
+    """A letter that was read; `kept` are the headers with which it goes back, `returned` says whether it went back
+    before.
+    """
 
     letter: DeadLetter
     tag: int
@@ -30,7 +32,9 @@ class _Held:
 
 
 def waiting_in(url: str, queue: str) -> int:
-    """Messages that nobody has taken; 0 where there is no such queue. Who only watches may ask, and declare nothing."""
+    """How many messages nobody has taken; 0 where there is no such queue. Declares nothing, so that a mere observer may
+    ask.
+    """
     with connection_to(url) as connection:
         channel = connection.channel()
         if not queue_exists(channel, queue):
@@ -110,7 +114,7 @@ class RabbitDeadLetters:
 def _held(tag: int, properties: Any, body: bytes) -> _Held:
     message_id = properties.message_id if isinstance(properties.message_id, str) else None
     headers: dict[Any, Any] = dict(properties.headers or {})
-    # How often a letter went back stands in its headers: of unreadable ones nobody knows.
+    # How often a letter went back is in its headers; for unreadable ones nobody knows.
     returned = bool(headers.pop("x-delivery-count", 0))
     reason = f"given up by the broker: {headers.get('x-first-death-reason', 'no reason')}"
     if isinstance(properties, UnreadableProperties):

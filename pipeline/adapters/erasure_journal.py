@@ -1,4 +1,6 @@
-"""Erasures, written where no restored database takes them back: objects that are only added to, beside the datasets."""
+"""Erasures, written where no restore of a database undoes them: objects beside the datasets, which are only
+ever added.
+"""
 
 import hashlib
 import json
@@ -19,7 +21,7 @@ class ErasureJournal:
         self._objects, self._prefix = objects, prefix
 
     def add(self, erased: Erased) -> None:
-        """What is there already stays; hashes that come later are another object."""
+        """Existing objects stay; hashes that come later make another object."""
         uri = f"{self._prefix}{_named(erased)}.json"
         if not self._objects.exists(uri):
             body = json.dumps(asdict(erased), default=datetime.isoformat)

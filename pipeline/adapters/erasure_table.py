@@ -13,7 +13,7 @@ from pipeline.domain.dataset import Manifest
 from pipeline.domain.errors import PhotosErased
 from pipeline.domain.lineage import Erased
 
-# Freezing a dataset and remembering an erasure come one after the other: whoever is second sees the first.
+# Freezing a dataset and remembering an erasure never overlap: whoever comes second sees the first.
 _ERASING_LOCK = 7_240_002
 
 # The rows stay: when a photo was erased, people ask which models had learned from it.
@@ -26,7 +26,7 @@ _ANONYMISE = {
         " extra = CASE WHEN blind THEN '{\"blindAudit\": true}'::jsonb ELSE '{}' END"
         " WHERE task_id = %s AND (photo_url <> '' OR correction_reason IS NOT NULL)"
     ),
-    # The row counts on; of whoever else is in the photo nothing is known.
+    # The row still counts; nothing is kept about anybody else in the photo.
     "face_confirmations": (
         "SET photo_url = '', correction_reason = NULL, extra = '{}' WHERE check_id = %s"
         " AND (photo_url <> '' OR correction_reason IS NOT NULL OR extra <> '{}')"
@@ -48,8 +48,8 @@ _ADDRESSES = """
         UNION SELECT photo_url FROM face_confirmations WHERE shown = %(key)s
     ) known WHERE photo_url ~ '^s3://[^/]+/.' ORDER BY 1"""
 
-# Whatever tables there are: a list of them would miss the next one. What a task's own row calls its address is not
-# text, and goes with the task; what a key or a generated column has is no sentence.
+# Whatever tables there are: a list of them would miss the next one. A task's own address column is no text, and is
+# emptied with the task; keys and generated columns hold no sentences.
 _TEXTS = """
     SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
@@ -67,7 +67,7 @@ _LONGER = " UNION ".join(
     for table in ("dataset_photos", "set_aside_tasks", "task_confirmations", "face_confirmations")
 )
 _GO_AND_STAY = {form: f"%({form})s::text[], %({form}_others)s::text[]" for form in ("plain", "json")}
-# How a column of each type says the addresses, and what is left of it without them.
+# For each column type, how it shows addresses, and what is left of a value without them.
 _SAID = {
     "text": ("{0}", f"struck({{0}}, {_GO_AND_STAY['plain']})", "plain"),
     "text[]": (
@@ -110,7 +110,7 @@ class ErasureTable:
     def anonymise(self, task_id: str) -> Mapping[str, int]:
         changed = {}
         with self._database.transaction() as cursor:
-            # Also behind whoever stores a confirmation of this photo, and did not know yet that it is erased.
+            # After whoever is just storing a confirmation of this photo, and did not know yet that it is erased.
             wait_for_roll_ups(cursor)
             for table, change in _ANONYMISE.items():
                 cursor.execute(f"UPDATE {table} {change}", (task_id,))
@@ -139,7 +139,7 @@ class ErasureTable:
     def _strike_from(self, table: str, texts: Sequence[tuple[str, str, str]], forms: Mapping[str, list[str]]) -> int:
         """It reads the whole table, and holds nobody up meanwhile: only the rows that it found are locked."""
         columns = [(sql.Identifier(name), _SAID[kind]) for of, name, kind in texts if of == table]
-        # What is cheap to look for first.
+        # The cheap search first.
         names = sql.SQL(" OR ").join(
             sql.SQL(
                 f"EXISTS (SELECT FROM unnest(%({key})s) AS one WHERE strpos({said}, one) > 0) AND {{0}} <> {left}"
@@ -150,11 +150,11 @@ class ErasureTable:
         at, changed = sql.Identifier(table), 0
         find = sql.SQL("SELECT ctid FROM {} WHERE {}").format(at, names)
         strike = sql.SQL("UPDATE {} SET {} WHERE ctid = ANY (%(rows)s::tid[]) AND ({})").format(at, without, names)
-        # Once more for a row that somebody else changed meanwhile, and that lies elsewhere since.
+        # A second time, for rows that somebody changed meanwhile, so that their place is another one.
         while rows := self._found(find, forms):
             with self._database.transaction() as cursor:
                 take_time(cursor, _LARGE_TABLE_SECONDS)
-                # Before any row of theirs: who writes confirmations takes this first.
+                # Before any of their rows: whoever writes confirmations takes this lock first.
                 wait_for_roll_ups(cursor)
                 cursor.execute(
                     "SELECT set_config('erasure.addresses', %(json)s::text[]::text, true),"

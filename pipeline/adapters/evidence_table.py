@@ -17,7 +17,7 @@ _FOUNDERS = """
     SELECT cluster_id FROM task_confirmations
     WHERE counts AND cluster_id ~ '^[0-9a-f]{16}$' AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
     GROUP BY cluster_id ORDER BY min(confirmed_at), cluster_id"""
-# Before it is looked at, a photo is told by its address.
+# Until somebody has looked at it, a photo is identified by its address.
 _RECOGNISE = """
     UPDATE task_confirmations c SET cluster_id = v.cluster_id FROM (VALUES %s) v (photo_url, cluster_id)
     WHERE c.photo = v.photo_url AND c.cluster_id IS NULL"""

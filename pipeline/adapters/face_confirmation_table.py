@@ -21,7 +21,8 @@ _INSERT = """
          model_version, confirmed_at, score, threshold, shown, extra)
     VALUES %s ON CONFLICT (key) DO NOTHING RETURNING key"""
 
-# Of a check the last word counts. As one row that is looked for: as a row that there is not, all would be read at once.
+# The last word on a check counts. Written as the search for one row: as NOT EXISTS, PostgreSQL would read the whole
+# table.
 _IS_LAST = """c.key = (
             SELECT n.key FROM face_confirmations n WHERE n.check_id = c.check_id
             ORDER BY n.confirmed_at DESC, n.key DESC LIMIT 1)"""
@@ -48,7 +49,7 @@ _TALLIES = f"""
         count(*) FILTER (WHERE instead AND opened)
     FROM about GROUP BY 1, 2 ORDER BY 1, 2"""
 
-# As `ConfirmationTable` has it of laundry; a dataset out of a folder has tried none of them. Asked anew of each moment,
+# As in `ConfirmationTable`; a dataset made from a folder has tried none of them. Asked anew of each moment,
 # only what came since is read.
 _BACKLOG = f"""
     WITH waiting AS NOT MATERIALIZED (

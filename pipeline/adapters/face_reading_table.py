@@ -15,7 +15,7 @@ _RATES = ("refused", "accepted", "unnamed", "misnamed")
 _SAID = ("version", "at", "state", "reason", "decision")
 _COLUMNS = ", ".join((*_SAID, *(f"{rate}_{part}" for rate in _RATES for part in _OF_RATE)))
 _SPAN = "floor(extract(epoch FROM at - %(since)s) / %(span_seconds)s)"
-# Of each span the last look: the lines of a chart need no more points than a screen has.
+# The last look of each span: a chart needs no more points than a screen has.
 _WITHIN = f"""
     SELECT DISTINCT ON ({_SPAN}) {_COLUMNS} FROM face_readings WHERE at > %(since)s AND at <= %(until)s
     ORDER BY {_SPAN}, at DESC, id DESC"""

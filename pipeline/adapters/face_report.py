@@ -11,9 +11,9 @@ from pipeline.domain.faces.curves import Point, Scores
 from pipeline.ports.face_report import FaceReport
 
 _WIDTH, _HEIGHT = 460, 300
-# Shares that the axes of both errors reach down to; what is below lies on the edge.
+# The smallest share on the axes of both errors; smaller ones lie on the edge.
 _LEAST = 1e-5
-# Bins that are drawn as one.
+# How many bins are drawn as one.
 _STEP = 8
 
 

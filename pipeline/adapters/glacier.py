@@ -9,7 +9,7 @@ from pipeline.adapters.s3 import ARCHIVED, MISSING, OF_THE_MACHINE, Keys, client
 from pipeline.domain.errors import ArchiveDamaged, ServiceUnavailable, StillFrozen
 
 _STORAGE_CLASS = "GLACIER"
-# The same command comes again "in some hours", after a weekend too, and what it finds thawed it takes.
+# Whoever runs the command again "in some hours", or after a weekend, must still find the thawed copy.
 _DAYS_THAWED = 7
 
 

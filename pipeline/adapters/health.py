@@ -1,4 +1,4 @@
-"""Whether Airflow and the registry are well, by what they say to anybody who asks over HTTP."""
+"""Whether Airflow and the registry are healthy, according to their HTTP endpoints."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _SECONDS = 3.0
 
 
 def airflow_health(url: str) -> Mapping[str, bool]:
-    """Of each part of Airflow whether it is healthy. Raises `ServiceUnavailable` when nobody answers sensibly."""
+    """Whether each part of Airflow is healthy. Raises `ServiceUnavailable` when there is no sensible answer."""
     try:
         found = json.loads(_answer(f"{url.rstrip('/')}/api/v2/monitor/health", "Airflow"))
         return {str(part): said.get("status") == "healthy" for part, said in found.items()}

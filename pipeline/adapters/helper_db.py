@@ -122,7 +122,7 @@ class HelperDatabase:
     @contextmanager
     def _session(self) -> Iterator[Connection]:
         with read_only(self._dsn, _NAME) as connection:
-            # Values come as they are, so that one that cannot be read is its row's fault and not the query's.
+            # Values come as text, so that an unreadable one is a fault of its row, not of the query.
             register_type(BYTES, connection)
             register_type(_TIME_AS_TEXT, connection)
             yield connection
@@ -135,7 +135,7 @@ def _fetch(connection: Connection, query: str, values: dict[str, Any]) -> list[t
 
 
 def _task(row: tuple[Any, ...]) -> ConfirmedTask:
-    """What cannot be read is left out, and named in `fault`."""
+    """The task of one row; what cannot be read is left out, and named in `fault`."""
     faults: list[str] = []
 
     def text(column: int) -> str:
@@ -162,7 +162,7 @@ def _task(row: tuple[Any, ...]) -> ConfirmedTask:
 
 
 def _time(value: str | None) -> datetime | None:
-    """None for what Python has no time for: infinity, the year 20000, years before Christ."""
+    """None for what Python cannot express as a time: infinity, the year 20000, years before Christ."""
     try:
         return datetime.fromisoformat(value or "")
     except ValueError:

@@ -32,9 +32,9 @@ class LabelledTasks:
 
 
 class AndFirstPhotos:
-    """The Helper database, and beside it what the first model was made of: judged on, and learned, again.
+    """The Helper database together with the first model's photos, which are learned from and judged on again.
 
-    A database without confirmed tasks stays one that nothing is learned from.
+    Without confirmed tasks in the database nothing is learned.
     """
 
     def __init__(self, helper: CorrectionSource, datasets: Datasets, model_type: ModelType) -> None:
@@ -50,8 +50,8 @@ class AndFirstPhotos:
         return self._helper.confirmed(limit=limit)
 
     def history(self, *, limit: int) -> Sequence[ConfirmedTask]:
-        """No more in all, spread by a hash as the database's are. Of the first photos only those that were learned: as
-        many of each label as somebody had is not how often branches see one.
+        """At most `limit` tasks in all, spread by hash as those of the database. Of the first photos only those that
+        were learned from: how many of each label somebody had says nothing about how often branches see one.
         """
         learned = [one for one in self._first if one.split is Split.TRAIN]
         return sorted([*self._helper.history(limit=limit), *map(_as_task, learned)], key=_by_hash)[:limit]

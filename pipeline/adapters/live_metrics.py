@@ -44,7 +44,7 @@ _BY_VERSION = f"""
 
 
 class LiveMetricsView:
-    """Of the model type that `TaskConfirmedEvent`s are about: its kind alone asks."""
+    """Live accuracy of laundry models, the only ones that this table is about."""
 
     def __init__(self, database: MlopsDatabase) -> None:
         self._database = database

@@ -25,8 +25,8 @@ class PostgresLogReceiver:
         self._receiving: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
-        """Everything that is complete has been handed on: what is there of the last file is fetched anew, because after
-        a restore the server may go on before it.
+        """Starts receiving. Complete files were handed on before; what is left of the last file is fetched anew,
+        because a restored server may go on before it.
         """
         for path in self._folder.iterdir():
             path.unlink()
@@ -44,7 +44,7 @@ class PostgresLogReceiver:
         self._receiving = subprocess.Popen([*command, "--no-loop"], env=variables(self._dsn))
 
     def complete(self) -> list[Path]:
-        """Files that are whole, in their order."""
+        """Complete files, in order."""
         return sorted(path for path in self._folder.iterdir() if path.suffix in {"", ".history"})
 
     def demand_receiving(self) -> None:
@@ -58,7 +58,9 @@ class PostgresLogReceiver:
             self._receiving.wait()
 
     def _drop_lost_slot(self) -> None:
-        """The server kept the log as long as its disk allowed; what is gone is gone, and the next copy begins anew."""
+        """The server kept the log as long as its disk allowed; the missing part is lost, and a new copy has to
+        be made.
+        """
         with closing(connect(self._dsn, _NAME)) as connection, connection, connection.cursor() as cursor:
             cursor.execute(_LOST, (_SLOT,))
             if cursor.fetchone() == (True,):

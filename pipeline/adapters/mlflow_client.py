@@ -29,7 +29,7 @@ _VARIABLES = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
-# Besides what the server says of itself (5xx): asked too often, too slow, and somebody else was a moment faster.
+# May pass, like every 5xx: too many requests, a timeout, and somebody else having been a moment faster.
 _PASSING_STATUS = {408, 409, 429, 499}
 _PASSING_CODES = {"RESOURCE_ALREADY_EXISTS"}
 _LASTING_CODES = {"INVALID_STATE", "NOT_IMPLEMENTED", "DATA_LOSS"}
@@ -82,7 +82,7 @@ class Mlflow:
             return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
 
     def experiment(self, name: str) -> str:
-        """Its id; made when there is none. Raises `ExperimentDeleted`."""
+        """The experiment's id; it is created when there is none. Raises `ExperimentDeleted`."""
         from mlflow.entities import LifecycleStage
 
         found = self.client.get_experiment_by_name(name)
@@ -98,7 +98,7 @@ class Mlflow:
 
 @contextmanager
 def beside_an_error() -> Iterator[None]:
-    """What is only told to MLflow while another error is on its way: that one is what people have to read."""
+    """For calls to MLflow while another error is on its way: people have to read that one, not MLflow's."""
     try:
         yield
     except (GiveUp, TryAgain) as error:

@@ -101,7 +101,7 @@ class MlflowExperiments:
         return len(shown)
 
     def _attempts(self, model_type: ModelType, run_id: str) -> list[str]:
-        # A deleted experiment has its files as long as nobody empties the bin.
+        # A deleted experiment keeps its files until somebody empties the bin.
         queries = [f"tags.`{_RUN_TAG}` = '{tag}'" for tag in _tags_of(run_id)]
         found = [self._shown(model_type, query, deleted_too=True) for query in queries]
         return [str(run.info.run_id) for runs in found for run in runs]
@@ -127,7 +127,7 @@ class MlflowExperiments:
         client = self._mlflow.client
         with self._mlflow.translated():
             if self._mlflow.deleted(experiment_run_id):
-                # What it would show is beside the artifact as well.
+                # What it would show also lies beside the artifact.
                 return ""
             run = client.get_run(experiment_run_id)
             for name, body in files.items():
@@ -174,7 +174,7 @@ class MlflowExperiments:
         return MlflowExperiment(self._mlflow, str(run.info.run_id), experiment_id)
 
     def _close(self, run_ids: tuple[str, ...], status: str) -> None:
-        """A run that a person deleted meanwhile needs no end."""
+        """A run that a person deleted meanwhile need not be ended."""
         for run_id in run_ids:
             with suppress(ExperimentRunDeleted), self._mlflow.translated(run_id):
                 self._mlflow.client.set_terminated(run_id, status)
@@ -235,17 +235,17 @@ class MlflowModelRegistry:
             aliases = client.get_registered_model(name).aliases
             numbers = {"champion": self._number(name, champion), "previous": self._number(name, previous)}
             if numbers["champion"] not in {None, aliases.get("champion")}:
-                # By this tag a replica that was away finds out whether it missed a promotion.
+                # From this tag a replica that was away learns whether it missed a promotion.
                 client.set_model_version_tag(name, numbers["champion"], _PROMOTED_TAG, f"{time.time():.3f}")
             for alias, number in numbers.items():
                 if number and alias == "champion":
-                    # A replica that was away tells by this whether it missed something. Also when the alias is right:
-                    # what served in between may never have had it.
+                    # From this a replica that was away learns whether it missed something. Written even when the alias
+                    # is right: a version that served in between may never have had the alias.
                     client.set_model_version_tag(name, number, _PROMOTED_TAG, f"{since.timestamp():.3f}")
                 if number and aliases.get(alias) != number:
                     client.set_registered_model_alias(name, alias, number)
                 elif number is None and alias in aliases:
-                    # Deleted in MLflow, or none: an alias that names another version would mislead.
+                    # Deleted in MLflow, or there is none: an alias that names another version would mislead.
                     client.delete_registered_model_alias(name, alias)
             if aliases.get("candidate") in set(numbers.values()) - {None}:
                 # A promoted version is no longer a candidate.
@@ -260,7 +260,7 @@ class MlflowModelRegistry:
 
 
 def _name(model_type: ModelType) -> str:
-    """Of the experiment in which the retrainings of a model type are."""
+    """Name of the experiment that holds the retrainings of a model type."""
     return f"{model_type.lower()} retraining"
 
 

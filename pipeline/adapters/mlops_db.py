@@ -72,8 +72,8 @@ class MlopsDatabase:
 
 
 class OneMoment(MlopsDatabase):
-    """For whoever only looks: inside `held`, everything that is asked was so at one moment, nothing can be written, and
-    a question that takes too long is given up.
+    """A read-only view: inside `held`, all answers are from one moment, nothing can be written, and a query that takes
+    too long is given up.
     """
 
     def __init__(self, dsn: str, *, statement_timeout_ms: int) -> None:
@@ -106,14 +106,14 @@ class OneMoment(MlopsDatabase):
 
 
 def not_ready(error: psycopg2.Error) -> bool:
-    """Whether nothing that was asked is to blame; without a SQLSTATE the connection broke."""
+    """Whether the error is about the database and not about the statement; without a SQLSTATE the connection broke."""
     if error.pgcode is None:
         return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
     return error.pgcode.startswith(_NOT_READY)
 
 
 def unavailable(name: str, error: psycopg2.Error) -> ServiceUnavailable:
-    """What an error means for which nothing that was asked is to blame: of one statement, or of the whole database."""
+    """The error to raise when the statement is not to blame: too slow, or unavailable."""
     sentence = " ".join(str(error).split()) or type(error).__name__
     kind = ServiceTooSlow if error.pgcode == _CANCELLED else ServiceUnavailable
     return kind(name, sentence)

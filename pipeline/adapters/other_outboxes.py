@@ -1,4 +1,4 @@
-"""What another service has not published yet: of its outbox whoever watches may read the times and nothing else."""
+"""What another service has not published yet. An observer may read only the times in its outbox."""
 
 from pipeline.adapters.snapshot import snapshot
 from pipeline.ports.facts import Unpublished

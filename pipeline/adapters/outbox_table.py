@@ -10,7 +10,7 @@ from psycopg2.extensions import cursor as Cursor
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.outgoing_events import OutgoingEvent
 
-# Notices go out one task after the other: of two at once each would tell the same.
+# Only one task at a time sends notices: two at once would both send the same.
 _TELLING_LOCK = 7_240_011
 
 

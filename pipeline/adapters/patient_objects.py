@@ -1,5 +1,5 @@
-"""Stores that wait out an outage: one minute without storage must not end hours of training, nor may one photo that
-storage fails on for the moment be taken for one that is damaged.
+"""Stores that wait out an outage: a minute without storage must not end hours of training, and a photo that storage
+fails on for a moment must not count as damaged.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,9 @@ class PatientObjectStore:
 
 
 class PatientPhotoStore:
-    """Tries again for `patience_seconds`, then raises `ServiceUnavailable`; what is of the photo itself, at once."""
+    """Tries again for `patience_seconds`, then raises `ServiceUnavailable`; faults of the photo itself are raised at
+    once.
+    """
 
     def __init__(self, photos: PhotoStore, *, patience_seconds: float = 60.0) -> None:
         self._photos = photos

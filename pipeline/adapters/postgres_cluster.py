@@ -18,7 +18,7 @@ from pipeline.ports.backups import Copied, Mark, Stream
 
 _NAME = "the database that is backed up"
 _BEGINS = re.compile(r"log start point: ([0-9A-F]+/[0-9A-F]+) on timeline (\d+)")
-# A restore ends before the first thing that was committed later, so there has to be one; this changes nothing.
+# A restore stops before the first later commit, so there has to be one; this one changes nothing.
 _MARK = "SELECT clock_timestamp(), txid_current()"
 
 
@@ -56,7 +56,7 @@ class PostgresCluster:
 
 
 def _asked(connection: Connection, query: str) -> Any:
-    """The only row, in a transaction of its own."""
+    """The only row of the answer, in a transaction of its own."""
     with connection, connection.cursor() as cursor:
         cursor.execute(query)
         return cursor.fetchone()

@@ -23,14 +23,16 @@ def program(name: str, release: str = "*") -> str:
 
 
 def variables(dsn: str) -> dict[str, str]:
-    """Everything that libpq reads of a DSN: a password among the words of a command everybody on the machine sees."""
+    """The DSN as environment variables of libpq: everybody on the machine sees a password among a
+    command's arguments.
+    """
     names = {"dbname": "PGDATABASE", "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT"}
     said = {names.get(key, f"PG{key.upper()}"): value for key, value in parse_dsn(dsn).items()}
     return {**os.environ, **said, "LC_ALL": "C", "PGCONNECT_TIMEOUT": "10"}
 
 
 def as_nobody_in_particular() -> dict[str, Any]:
-    """Arguments of a process: PostgreSQL refuses to run as root, and then runs as its own user."""
+    """Process options for the user: PostgreSQL refuses to run as root, so it then runs as its own user."""
     if os.geteuid() != 0:
         return {}
     owner = pwd.getpwnam("postgres")
@@ -38,7 +40,7 @@ def as_nobody_in_particular() -> dict[str, Any]:
 
 
 def give_to_postgres(*paths: Path) -> None:
-    """So that its user may work with them, where that is another one."""
+    """Makes PostgreSQL's user the owner, where that is another user."""
     if os.geteuid() == 0:
         owner = pwd.getpwnam("postgres")
         for path in paths:

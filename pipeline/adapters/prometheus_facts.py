@@ -1,4 +1,4 @@
-"""Facts on `/metrics`, as Prometheus reads them: asked of every source while it is scraped, kept nowhere."""
+"""Metrics on `/metrics` for Prometheus: every source is asked during the scrape, and nothing is kept."""
 
 import logging
 import threading
@@ -58,7 +58,9 @@ class FactCollector(Collector):
         return iter(_metrics(told))
 
     def _free(self, name: str) -> bool:
-        """One that hangs is not asked again while it does; what it says in the end is too old to be told."""
+        """Whether the source may be asked: one that hangs is not asked again meanwhile, and its late answer is
+        too old.
+        """
         return name not in self._late or self._late[name].done()
 
     def _answer(self, name: str, asked: Future[_Answer] | None) -> _Answer:
@@ -100,7 +102,7 @@ def _metric(family: Family) -> GaugeMetricFamily | CounterMetricFamily:
 
 
 def serve(sources: Mapping[str, Source], host: str, port: int) -> tuple[WSGIServer, threading.Thread]:
-    """Answer on `/metrics` from now on; the server and its thread."""
+    """Answers on `/metrics` from now on; returns the server and its thread."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)

@@ -48,7 +48,7 @@ class _Reading:
         unreadable, raw = None, b""
         if isinstance(properties, UnreadableProperties):
             unreadable, raw = properties.fault, properties.raw
-        # Bytes that are no UTF-8 the client hands on as such; an id that is none helps nobody.
+        # The client hands on bytes that are not UTF-8 as they are; such an id is of no use.
         message_id = properties.message_id if isinstance(properties.message_id, str) else None
         context = sampled((properties.headers or {}).get(HEADER))
         if context:
@@ -101,7 +101,7 @@ class RabbitEventQueue:
             try:
                 yield from self._drain(self._reading, max_messages, batch_size, stay)
             finally:
-                # Closing the channel returns what was not acknowledged.
+                # Closing the channel returns unacknowledged messages.
                 self._reading = None
 
     def _drain(self, reading: _Reading, max_messages: int, batch_size: int, stay: Stay) -> Iterator[Sequence[Message]]:

@@ -41,14 +41,14 @@ class RebuiltCluster:
         return f"host={self.home} port={_PORT} user=postgres dbname={database}"
 
     def damage(self) -> str:
-        """Each table is read to its end, each index compared with its order."""
+        """Reads every table to its end, and checks the order of every index."""
         command = [program("pg_amcheck", self.release), "--all", "--install-missing", "--no-password"]
         told = variables(self.dsn("postgres"))
         asked = subprocess.run(command, env=told, capture_output=True, text=True, check=False)
         return " ".join((asked.stdout + asked.stderr).split())[:500] if asked.returncode != 0 else ""
 
     def bring_up_to_date(self, database: str) -> None:
-        """As their owner, who changes them again later."""
+        """As the databases' owner, who changes them again later."""
         connection = psycopg2.connect(self.dsn(database))
         try:
             with connection, connection.cursor() as cursor:
@@ -63,12 +63,13 @@ class RebuiltCluster:
         self.stop()
         owner = self.data.stat()
         shutil.move(self.data, into)
-        # On another file system it is a copy, and whoever copies owns that; PostgreSQL takes only what is its own.
+        # A move to another file system makes a copy that belongs to whoever copies; PostgreSQL only takes files of its
+        # own.
         for path in (into, *into.rglob("*")):
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
     def start(self, log: Path, at: datetime) -> None:
-        """And wait until it is as it was then; raises `GiveUp` when it cannot be."""
+        """Start, and wait until the state of that moment is reached; raises `GiveUp` when it cannot be."""
         said = self.home / "said"
         with said.open("wb") as out:
             self._server = subprocess.Popen(
@@ -80,7 +81,7 @@ class RebuiltCluster:
             time.sleep(_POLL_SECONDS)
 
     def stop(self) -> None:
-        """Fast, and whole: what is moved away has to start without anything to mend."""
+        """Shuts down fast and cleanly: a moved cluster has to start without recovery."""
         if self._server is None or self._server.poll() is not None:
             return
         self._server.send_signal(signal.SIGINT)
@@ -119,7 +120,9 @@ class RebuiltCluster:
 
 
 class PostgresBuilder:
-    """Builds in `scratch`, else where the system keeps temporary files: the whole cluster and its log have to fit."""
+    """Builds in `scratch`, by default where the system keeps temporary files; the whole cluster and its log have to
+    fit.
+    """
 
     def __init__(self, scratch: Path | None = None) -> None:
         self._scratch = scratch
@@ -160,7 +163,7 @@ def _unpack(copy: Stream, folder: Path) -> None:
 
 
 def _demand_whole(cluster: RebuiltCluster) -> None:
-    """Every file is as it was when it was copied."""
+    """Raises `GiveUp` unless every file is as it was when it was copied."""
     command = [program("pg_verifybackup", cluster.release), "--no-parse-wal", "--quiet", str(cluster.data)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:

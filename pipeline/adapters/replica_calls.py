@@ -14,8 +14,8 @@ Call = Callable[[LifecycleClient, str], Result]
 def at_once(
     clients: Mapping[str, LifecycleClient], call: "Call[Result]", *, stragglers_seconds: float | None = None
 ) -> "dict[str, Result | FaceserveError]":
-    """By address. `stragglers_seconds` after one replica has done it the others are waited for no more; None: as long
-    as the call waits.
+    """Answers by address. `stragglers_seconds` after the first replica has answered, the others are no longer waited
+    for; None waits as long as the call itself does.
     """
 
     def one(address: str) -> "Result | FaceserveError":
@@ -25,11 +25,11 @@ def at_once(
             return error
 
     with ThreadPoolExecutor(max(1, len(clients))) as pool:
-        # In the trace of whoever asks, which a thread does not know of.
+        # In the caller's trace, which a thread does not inherit.
         begun = {address: pool.submit(copy_context().run, one, address) for address in clients}
         late = {} if stragglers_seconds is None else _stragglers(begun, stragglers_seconds)
         for address in late:
-            # Its call ends here and, since nobody waits for it, there.
+            # This ends the call here and, since nobody waits for it, on the replica, too.
             clients[address].close()
         found = {address: answer.result() for address, answer in begun.items()}
     return {address: late.get(address, one) if failed(one) else one for address, one in found.items()}
@@ -44,7 +44,7 @@ def failed(result: object) -> bool:
 
 
 def _stragglers(begun: "Mapping[str, Future[Result | FaceserveError]]", seconds: float) -> dict[str, FaceserveError]:
-    """Those that are not done `seconds` after the first one did it, with what is to be said of them."""
+    """Replicas that are not done `seconds` after the first one, each with a sentence about it."""
     waiting, did_it = set(begun.values()), False
     while waiting and not did_it:
         done, waiting = wait(waiting, return_when=FIRST_COMPLETED)

@@ -23,7 +23,7 @@ MOST_LINKS = 128
 
 _OF_DATASET = "SELECT run_id FROM datasets WHERE dataset_id = %s"
 _OF_VERSION = "SELECT run_id FROM model_versions WHERE model_type = %s AND version = %s"
-# The newest, of what its photos were corrected to; replayed verdicts did not begin the run.
+# Links to the newest corrections only; replayed verdicts did not begin the run.
 _CORRECTIONS = """
     SELECT c.traceparent FROM dataset_photos p JOIN task_confirmations c USING (task_id)
     WHERE p.dataset_id = %s AND c.traceparent IS NOT NULL AND c.corrected AND c.counts
@@ -31,14 +31,14 @@ _CORRECTIONS = """
 
 
 class RunTraces:
-    """`spans` are those of this process. Nothing here fails or holds up what is traced."""
+    """`spans` are those of this process. Tracing neither fails nor delays what is traced."""
 
     def __init__(self, database: MlopsDatabase, spans: Traces | None = None) -> None:
         self._database = database
         self.spans = spans or traces_of(SERVICE)
 
     def run_of(self, *, run_id: str = "", dataset_id: str = "", model_type: str = "", version: str = "") -> str | None:
-        """Of the run itself, of the run that collected a dataset, or of the run that made a version."""
+        """The run that is meant: named itself, or by the dataset it collected, or by the version it made."""
         if run_id:
             return run_id
         rows = self._rows(_OF_DATASET, dataset_id) if dataset_id else self._rows(_OF_VERSION, model_type, version)
@@ -50,7 +50,9 @@ class RunTraces:
 
     @contextmanager
     def step(self, name: str, run_id: str | None, said: Mapping[str, str]) -> Iterator[Span]:
-        """A step of a run, or of no run, which is a trace of its own; within another step it is part of that."""
+        """Traces a step of a run; a step of no run is a trace of its own, and a step within another one is part
+        of it.
+        """
         parent = ids_of(run_id).traceparent if run_id and traceparent() is None else None
         try:
             with self.spans.span(name, parent, said=said) as span:

@@ -24,7 +24,7 @@ from pipeline.domain.errors import ObjectArchived, PhotoMissing, PhotoRefused, S
 MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
 ARCHIVED = "InvalidObjectState"
 _DENIED = "AccessDenied"
-# Of all that S3 answers with a 4xx, these are about who asks, or when; the others are about the one object.
+# Among 4xx answers these are about the caller or the moment; the others are about the one object.
 _ABOUT_THE_CALLER = {
     "AccountProblem",
     "AllAccessDisabled",
@@ -56,7 +56,7 @@ _LINK_SECONDS = 7 * 24 * 3600  # the longest that S3 signs for
 
 @dataclass(frozen=True)
 class Keys:
-    """Who asks S3; what is empty comes from the usual AWS_* variables, files or roles."""
+    """Credentials for S3; empty ones come from the usual AWS_* variables, files or roles."""
 
     access_key_id: str = ""
     secret_access_key: str = field(default="", repr=False)
@@ -188,7 +188,7 @@ class S3PhotoStore:
 
 
 def _of_one_photo(error: ClientError) -> PhotoMissing | PhotoRefused | None:
-    """What S3 says against this photo; None when it is about all of them."""
+    """What is wrong with this photo, from S3's answer; None when the answer concerns all photos."""
     if code(error) in MISSING:
         return PhotoMissing("no photo at its address")
     if code(error) == ARCHIVED:
@@ -225,5 +225,5 @@ def code(error: ClientError) -> str:
 
 
 def unavailable(error: Exception) -> ServiceUnavailable:
-    # What could not be reached is the server, whatever was asked of it.
+    # No answer: the server could not be reached, whatever was asked.
     return ServiceUnavailable("S3", _PATHS.sub(r"\1", " ".join(str(error).split())))

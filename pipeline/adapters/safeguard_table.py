@@ -6,7 +6,7 @@ from datetime import datetime
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.backups import Counted, Safeguard
 
-# What tells a row from others, when it came in, and which rows stay for ever: why nothing was retrained is pruned.
+# What identifies a row, when it came in, and which rows stay for ever: reasons why nothing was retrained are pruned.
 _GROWING = {
     "blessings": ("id || accepted || verdict::text", "decided_at", "true"),
     "retraining_decisions": ("id || reason", "decided_at", "due"),
@@ -14,7 +14,7 @@ _GROWING = {
     "transitions": ("id || phase || entry || to_version || actor || reason", "recorded_at", "true"),
 }
 _STORED, _TOTAL = "SELECT count(*) FROM task_confirmations", "SELECT COALESCE(sum(stored), 0) FROM confirmation_totals"
-# Of what was erased the row stays, without what it showed.
+# Rows of erased photos stay, without what they showed.
 _SHOWN_TWICE = "SELECT count(*) - count(DISTINCT (dataset_id, sha256)) FROM dataset_photos WHERE sha256 <> ''"
 
 
@@ -58,7 +58,7 @@ class GrowingTableRows:
 
     def counted_twice(self) -> Sequence[str]:
         with self._database.transaction() as cursor:
-            # One statement, and so one moment: rows and totals are written together.
+            # One statement sees one moment: rows and totals are written together.
             cursor.execute(f"SELECT ({_STORED}), ({_TOTAL}), ({_SHOWN_TWICE})")
             stored, total, shown = cursor.fetchone() or (0, 0, 0)
         sentences = []

@@ -24,7 +24,7 @@ def keep_sides(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
 
 
 def sides(cursor: Cursor) -> Mapping[int, Split]:
-    """Of every cluster, by the hash that founded it, oldest first."""
+    """The side of every cluster, by the hash that founded it, oldest first."""
     cursor.execute("SELECT founder, split FROM photo_clusters WHERE split IS NOT NULL ORDER BY position")
     return {_unsigned(founder): Split(split) for founder, split in cursor.fetchall()}
 
@@ -50,7 +50,7 @@ def keep_set_aside(cursor: Cursor, dataset_id: str, rows: Sequence[Quarantined])
 
 
 def set_aside_of(cursor: Cursor, dataset_id: str) -> list[Quarantined]:
-    """Ordered by task."""
+    """Rows that were set aside, ordered by task."""
     cursor.execute(
         "SELECT task_id, photo_url, reason, kind, sha256 FROM set_aside_tasks WHERE dataset_id = %s ORDER BY task_id",
         (dataset_id,),
@@ -59,7 +59,7 @@ def set_aside_of(cursor: Cursor, dataset_id: str) -> list[Quarantined]:
 
 
 def _storable(text: str) -> str:
-    """An odd task may have anything in its fields: long ones are cut, they are whole in the manifest."""
+    """Fields of an odd task may hold anything: long ones are cut here, and complete in the manifest."""
     return text[:_LONGEST_KEPT].replace("\0", "")
 
 

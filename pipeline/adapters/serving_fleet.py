@@ -24,7 +24,8 @@ class Replicas:
     """Lifecycle addresses (`host:port`) with their bearer token and certificates, and deadlines of one call.
 
     Once a rollback has reached one replica, the others have `straggler_seconds` left: the next emergency waits for it.
-    A person took those of `out_of_rotation` out. An address `dns:///name:port` stands for all that the name has.
+    A person has taken those in `out_of_rotation` out. An address `dns:///name:port` stands for all addresses of that
+    name.
     """
 
     addresses: Sequence[str]
@@ -79,7 +80,7 @@ class GrpcServingFleet:
     def activate(self, model_type: ModelType, prepared: Prepared) -> Swap:
         model, version, started = model_type.lower(), prepared.version, time.monotonic()
         before = self.serving(model_type)
-        # One that joined meanwhile asks the registry which version to serve, and reconcile looks after it.
+        # A replica that joined meanwhile asks the registry which version to serve, and reconcile checks it.
         addresses = self._of(prepared.epochs)
 
         def activate(client: LifecycleClient, address: str) -> float:
@@ -98,7 +99,9 @@ class GrpcServingFleet:
         self._everywhere(lambda client, _: client.discard(model_type.lower(), version))
 
     def _restore(self, model: str, version: str, before: Sequence[Serving]) -> None:
-        """As far as they answer: a replica that is gone asks the registry when it returns, and reconcile decides."""
+        """Restores the replicas that answer: one that is gone asks the registry when it returns, and
+        reconcile decides.
+        """
         earlier = {serving.replica: serving.version for serving in before}
 
         def back(client: LifecycleClient, address: str) -> None:
@@ -115,7 +118,7 @@ class GrpcServingFleet:
         prepare = self._preparing(model_type, version, artifact, urgent=True)
 
         def back(client: LifecycleClient, address: str) -> float:
-            # A dead or hung one is noticed here, before a deadline that is meant for loading.
+            # A dead or hung replica is noticed here, before the much longer deadline for loading.
             client.status(model, timeout_seconds=_STATUS_SECONDS)
             return self._exchange(client, model, version, prepare(client, address).epoch)
 
@@ -138,7 +141,7 @@ class GrpcServingFleet:
         return _back(version, self._on(self._of(replicas), back), started)
 
     def _exchange(self, client: LifecycleClient, model: str, version: str, epoch: int) -> float:
-        """Milliseconds. What it has loaded serves, and alone."""
+        """Makes the loaded version serve alone; returns how many milliseconds that took."""
         done = client.activate(model, version, epoch, timeout_seconds=self._replicas.activate_timeout_seconds)
         found = _alone(client, model, version)
         if found.version != version:
@@ -183,7 +186,7 @@ class GrpcServingFleet:
     def _preparing(
         self, model_type: ModelType, version: str, artifact: Artifact, *, urgent: bool = False
     ) -> "Call[PreparedModel]":
-        """A rollback is `urgent`: it stands in no queue behind what others have loaded."""
+        """A rollback is `urgent`: it does not queue behind loads of others."""
         seconds = self._replicas.prepare_timeout_seconds
 
         def prepare(client: LifecycleClient, address: str) -> PreparedModel:
@@ -193,7 +196,7 @@ class GrpcServingFleet:
         return prepare
 
     def _one_first(self, call: "Call[Result]") -> "dict[str, Result | FaceserveError]":
-        """One replica first, then all others at once: what the first refuses troubles no other."""
+        """One replica first, then all others at once: a model that the first refuses does not trouble the others."""
         addresses = self._of(None)
         results = self._on(addresses[:1], call)
         return results if errors(results) else results | self._on(addresses[1:], call)
@@ -212,7 +215,7 @@ class GrpcServingFleet:
     def _on(
         self, addresses: Sequence[str], call: "Call[Result]", *, stragglers_seconds: float | None = None
     ) -> "dict[str, Result | FaceserveError]":
-        """See `at_once`."""
+        """Calls the replicas; see `at_once`."""
         with ExitStack() as stack:
             clients = {address: stack.enter_context(client) for address, client in self._clients(addresses)}
             return at_once(clients, call, stragglers_seconds=stragglers_seconds)
@@ -233,8 +236,8 @@ def _back(version: str, found: "Mapping[str, float | FaceserveError]", started: 
 
 
 def _alone(client: LifecycleClient, model: str, version: str) -> Status:
-    """What the replica serves; a trial beside `version` is over. Only an exchange ends a trial by itself, and a replica
-    that served `version` before exchanges nothing.
+    """What the replica serves; a trial beside `version` is ended. Only an exchange of models ends a trial by itself,
+    and a replica that already served `version` exchanges nothing.
     """
     found = client.status(model, timeout_seconds=_STATUS_SECONDS)
     seen = _seen("", found)

@@ -1,4 +1,4 @@
-"""Questions of the dashboard to tables that others write: each reads few rows of an index, however many there are."""
+"""The dashboard's queries on tables that others write: each reads a few rows of an index, however large the table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _SEEN = (
     " FROM live_accuracy_readings WHERE model_type = %(model_type)s"
 )
 _LAST = f"SELECT {_SEEN} ORDER BY at DESC LIMIT 1"
-# Of each span the last look: the lines of a chart need no more points than a screen has.
+# The last look of each span: a chart needs no more points than a screen has.
 _WITHIN = f"""
     SELECT DISTINCT ON (floor(extract(epoch FROM at - %(since)s) / %(span_seconds)s)) {_SEEN}
         AND at > %(since)s AND at <= %(until)s

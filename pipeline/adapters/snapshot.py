@@ -1,4 +1,4 @@
-"""The mlops database, or another one, as it is at one moment, for reading: what several tables say fits together."""
+"""A database as it is at one moment, for reading: answers from several tables fit together."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,13 +10,13 @@ from psycopg2.extensions import cursor as Cursor
 from include.contract.heard import heard
 from pipeline.adapters.mlops_db import MlopsDatabase, not_ready, unavailable
 
-# Whoever watches asks again in a few seconds: an answer that takes long is none, and holds up nobody else.
+# Watchers ask again in a few seconds: a slow answer is useless, and must not hold up anybody else.
 _CONNECT_SECONDS = 2
 _STATEMENT_SECONDS = 3.0
 
 
 class Snapshot(MlopsDatabase):
-    """Every table adapter that is given this reads in the one transaction, which can write nothing."""
+    """Table adapters that are given this all read in one transaction, which cannot write."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -29,7 +29,9 @@ class Snapshot(MlopsDatabase):
 
 @contextmanager
 def snapshot(dsn: str, name: str = "the mlops database") -> Iterator[Snapshot]:
-    """Asked once and not again. Raises `ServiceUnavailable` when the database is gone, cannot work, or is slow."""
+    """Connects once, without trying again. Raises `ServiceUnavailable` when the database is gone, cannot work, or is
+    slow.
+    """
     try:
         with closing(heard(dsn, connect_seconds=_CONNECT_SECONDS, statement_seconds=_STATEMENT_SECONDS)) as connection:
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)

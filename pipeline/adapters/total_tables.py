@@ -93,7 +93,7 @@ class TotalTables:
         return int(row[0])
 
     def begun(self) -> datetime:
-        """By the migrations' own notes, which nobody empties."""
+        """When the tables were made, by the records of the migrations, which nobody empties."""
         with self._database.transaction() as cursor:
             cursor.execute("SELECT min(applied_at_utc) FROM _yoyo_migration")
             row = cursor.fetchone()

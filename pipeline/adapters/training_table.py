@@ -13,7 +13,8 @@ from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.errors import RunBusy
 from pipeline.domain.training import Attempt, ClassFigures, Hyperparameters, TrainingResult
 
-# A machine that vanishes closes no connection: with these the server notices within a minute and frees its locks.
+# A machine that vanishes closes no connection: with these settings the server notices within a minute and frees its
+# locks.
 _NOTICE_A_LOST_CLIENT = (
     "SET tcp_keepalives_idle = 20",
     "SET tcp_keepalives_interval = 10",

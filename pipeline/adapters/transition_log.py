@@ -41,16 +41,16 @@ _INSERT = """
                              actor, reason, request_id, blessing_id, trial_id, requested_at, at, confirmed_served_at,
                              detail)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
-# What was forced and serves has its override beside the verdict.
+# A version that was forced and serves gets its override beside the verdict.
 _OVERRIDE = f"""
     INSERT INTO blessing_overrides (run_id, kind, actor, reason, decided_at)
     SELECT b.run_id, '{OverrideKind.FORCED}', t.actor, t.reason, t.requested_at
     FROM transitions t JOIN blessings b ON b.id = t.blessing_id
     WHERE t.model_type = %s AND t.entry > %s AND t.phase = '{Phase.SERVED}' AND t.kind = '{Kind.FORCED}'
     ON CONFLICT DO NOTHING"""
-# Whoever writes rows takes them first, and looks at them and at the log afterwards: the last word is the newest log's.
+# Whoever writes rows locks them first and reads them and the log afterwards, so that the newest log has the last word.
 _TAKE_ROWS = "SELECT version FROM model_versions WHERE model_type = %s ORDER BY version FOR UPDATE"
-# Only rows that say something else are written; a version that the log does not name is a candidate.
+# Only rows that differ are written; a version that the log does not name is a candidate.
 _PROJECT = f"""
     UPDATE model_versions v SET status = r.status, deployed_at = r.deployed_at, previous_version = r.previous_version
     FROM (
@@ -124,8 +124,9 @@ class TransitionLog:
 
 
 def _wait_for(cursor: Cursor, name: str) -> None:
-    """As long as it takes. Asked again and again: a database that fell silent is not a lock that is held, and whoever
-    is to end hears of it only between two questions. That costs the place in the queue, which is short.
+    """Waits as long as it takes. It asks again and again, to tell a held lock from a database that fell silent, and
+    because a process that is told to end hears it only between two queries. That costs its place in the queue, which is
+    short.
     """
     cursor.execute("SET lock_timeout = %s", (f"{_ASK_AGAIN_SECONDS}s",))
     while True:

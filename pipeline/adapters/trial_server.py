@@ -26,12 +26,13 @@ from pipeline.domain.checks import PerformanceMeasurement
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 
-# Below Linux' range for outgoing connections, which may take one at any moment.
+# Below Linux' range for outgoing connections, which may take any port in it at any moment.
 _PORTS = range(20_000, 32_000)
 _START_SECONDS = 120.0
 _PREPARE_SECONDS = 120.0
 _DEATH_SECONDS = 2.0
-# Where a replica listens and whom it lets in: files that only a replica has would end the trial at its start.
+# Settings of where a replica listens and whom it lets in: they name files that only a replica has, and would end the
+# trial at its start.
 _DOORS = tuple(f"FACESERVE_{one}" for one in ("HOST", "HTTP_PORT", "LIFECYCLE_", "ENROLMENT_", "INFERENCE_", "TLS_"))
 # Far above the gate's bar: a model that needs more brings down its own server, not the machine.
 _MEMORY_LIMIT_BYTES = 8 * 1024**3
@@ -81,7 +82,7 @@ class FaceserveTrialServer:
             "FACESERVE_STATE_DIR": str(folder / "state"),
             "FACESERVE_LIFECYCLE_TOKEN": token,
             "FACESERVE_DRAIN_SECONDS": "1",
-            # It is a process of its own already.
+            # The trial is a process of its own already.
             "FACESERVE_VET_SECONDS": "0",
         }
         if self._s3_endpoint:
@@ -96,7 +97,7 @@ class FaceserveTrialServer:
 
 
 def without_doors(variables: Mapping[str, str]) -> dict[str, str]:
-    """What a trial takes over of the settings of replicas, which reach this process, too: how models are served."""
+    """Settings of replicas also reach this process: a trial takes over those about serving models, and no others."""
     return {name: value for name, value in variables.items() if not name.startswith(_DOORS)}
 
 
@@ -224,7 +225,7 @@ def _await(client: LifecycleClient, model: str, process: "subprocess.Popen[bytes
 
 @contextmanager
 def _turn() -> Iterator[None]:
-    """One trial works at a time on this machine: trials must not slow each other's measurements down."""
+    """One trial at a time on this machine: trials must not slow each other's measurements down."""
     with Path(tempfile.gettempdir(), f"faceserve-trials-{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -232,7 +233,7 @@ def _turn() -> Iterator[None]:
 
 @contextmanager
 def _translated(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """An outage may pass; but when a server dies or hangs that has only this model in it, the model is the cause."""
+    """An outage may pass; but when a server that has only this model in it dies or hangs, the model is the cause."""
     try:
         yield
     except FaceserveError as error:

@@ -50,7 +50,7 @@ class HtmlReportPrinter:
 
 
 def _tile(body: bytes) -> Image.Image:
-    """A grey tile for bytes that nobody can read."""
+    """The photo as a tile; a grey one for unreadable bytes."""
     size = (_TILE - 4, _TILE - 4)
     small = thumbnail(body, _TILE * 2)
     return ImageOps.fit(small, size) if small is not None else Image.new("RGB", size, "lightgrey")

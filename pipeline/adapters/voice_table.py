@@ -18,9 +18,9 @@ _OF_VERSIONS = """
     LEFT JOIN task_confirmations c ON c.corrected AND c.counts AND NOT c.withheld
         AND c.confirmed_at > r.since AND c.confirmed_at <= r.until
     GROUP BY r.version ORDER BY min(r.place)"""
-# So many are enough to know who says much, and are read in an instant.
+# Enough to know who says much, and read in an instant.
 _NEWEST = 20_000
-# Names are tried one by one, confirmations are not: trying one takes as long as reading twenty.
+# The pattern is tried on names, not on confirmations: trying one takes as long as reading twenty.
 _OF_PEOPLE = f"""
     WITH said AS MATERIALIZED (
         SELECT who, count(*) AS corrections FROM (

@@ -28,7 +28,7 @@ _ADD = """
     INSERT INTO withholdings (id, scope, name, since, until, actor, reason, at, corrections)
     VALUES (%(id)s, %(scope)s, %(name)s, %(since)s::timestamptz[], %(until)s::timestamptz[],
         %(actor)s, %(reason)s, %(at)s, %(corrections)s)"""
-# Of the rows that this one covers, and no others: the table is large.
+# Only the rows that this one covers: the table is large.
 _WAIT_NO_MORE = f"""
     UPDATE task_confirmations c SET withheld = true, withheld_at = now()
     FROM (SELECT %(scope)s AS scope, %(name)s AS name, %(since)s::timestamptz[] AS since,
@@ -36,19 +36,19 @@ _WAIT_NO_MORE = f"""
     WHERE corrected AND counts AND NOT withheld AND {COVERS}"""
 _GIVE_BACK = """
     INSERT INTO withholdings_given_back (id, actor, reason, at) VALUES (%s, %s, %s, %s) ON CONFLICT (id) DO NOTHING"""
-# What was set aside after the last dataset of such photos was complete was in it, if anything was.
+# A correction that was set aside after the last such dataset was complete may have been in it already.
 _WAIT_AGAIN = f"""
     UPDATE task_confirmations c SET withheld = false, withheld_at = NULL,
         came_back_at = CASE WHEN withheld_at < last.at THEN now() ELSE came_back_at END
     FROM (SELECT * FROM withholdings WHERE id = %s) w,
         (SELECT max(COALESCE(completed_at, begun_at)) AS at FROM datasets WHERE model_type = '{ModelType.LAUNDRY}') last
     WHERE withheld AND {COVERS} AND NOT {IS_WITHHELD}"""
-# Of these another word may count from now on: one that did not, or the one that did, is covered.
+# Photos of which another word may count from now on: a covered word did not count, or did.
 _PHOTOS_OF_MORE = f"""
     SELECT DISTINCT silent.photo FROM task_confirmations silent, withholdings w
     WHERE NOT silent.counts AND w.id = %s AND EXISTS (
         SELECT FROM task_confirmations c WHERE c.photo = silent.photo AND {COVERS})"""
-# A large table takes minutes; who stores confirmations meanwhile tries again.
+# A large table takes minutes; whoever stores confirmations meanwhile tries again.
 _LARGE_TABLE_SECONDS = 900.0
 _WORDS = """
     SELECT DISTINCT ON (task_id) task_id, COALESCE(NULLIF(extra ->> 'branchId', ''), helper_id), extra ->> 'reviewerId'

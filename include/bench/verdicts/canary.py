@@ -26,8 +26,8 @@ _HEAD = f"""# How canaries end
 
 `make bench-verification` draws {_ROUNDS} trials for each line, beside a champion that is right on {_CHAMPION:.0%}.
 A canary gets {_POLICY.percent:g} % of the tasks, each is confirmed, and the default policy looks {_LOOKS_A_DAY} times a
-day. Proof means: with {_POLICY.confidence:.0%} confidence over all looks not {_POLICY.margin * 100:g} points worse. Harm is
-{_POLICY.harm_confidence:.0%} sure. The last column goes on beyond the deadline, to {_LONGEST_DAYS} days.
+day. Proof means: with {_POLICY.confidence:.0%} confidence over all looks not {_POLICY.margin * 100:g} points worse.
+Harm is {_POLICY.harm_confidence:.0%} sure. The last column goes on beyond the deadline, to {_LONGEST_DAYS} days.
 """
 
 
