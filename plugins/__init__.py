@@ -1,1 +1,1 @@
-"""What the DAGs are made of: operators, triggers, and telling people. DAG files only put them in order."""
+"""What the DAGs are made of: operators, triggers, and notices to people. DAG files only put them in order."""

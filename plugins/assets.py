@@ -1,4 +1,4 @@
-"""What a model type has, as Airflow's assets: other teams' DAGs may run when one of them changes.
+"""Datasets, versions and champions as Airflow's assets: other teams' DAGs may run when one of them changes.
 
 Datasets and versions are outlets of the tasks that make them. Which model type's champion changes is known only when a
 task runs, so these go through an alias.
@@ -11,7 +11,7 @@ from airflow.sdk import Asset, AssetAlias, BaseHook, Context, get_current_contex
 from airflow.sdk.lineage import get_hook_lineage_collector
 
 _GROUP = "retraining"
-# Airflow's lineage comes from hooks; which one it was, nobody is told.
+# Airflow's lineage needs a hook as context; nobody is told which one it was.
 _TELLER = BaseHook()
 CHAMPIONS = AssetAlias("retraining champions", group=_GROUP)
 

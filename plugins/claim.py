@@ -26,11 +26,11 @@ def claim(run: str, model_type: str, step: Step = step) -> bool:
     print(answer["reason"])
     if forced and not answer["due"]:
         if person is None:
-            # Nobody looks at that run.
+            # Nobody looks at such a run, so people are told.
             step(lambda p: p.announce_skipped(run, model_type, answer["reason"]))
         raise refused("nothing is trained", [answer["reason"]], "wait until that is over, or mend it; then force again")
     context["ti"].xcom_push(_DUE, answer["due"])
-    # That there is no model of a type yet is nobody's news every night: it may never be wanted.
+    # A type that has no model yet is not told every night: a model may never be wanted.
     if not answer["due"] and answer["rule"] != "no_champion" and begun.run_type == "scheduled":
         step(lambda p: p.announce_skipped(run, model_type, answer["reason"]))
         tell_people()

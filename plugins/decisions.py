@@ -8,7 +8,7 @@ from plugins.assets import announce_change
 from plugins.model_rollout.answer import say
 from plugins.steps import step
 
-# What undoes a safeguard is for administrators, where the settings name any, or else Airflow does.
+# Acts that undo a safeguard are for administrators, as the settings name them, or else as Airflow does.
 _OF_ADMINISTRATORS = {"clear_freeze", "force_promote"}
 ACTS = (
     "abort_canary",
@@ -53,7 +53,9 @@ def carry_out(context: Any) -> Any:
 
 
 def _demand_first_time(act: str, run: Any) -> None:
-    """Whoever may clear a task would carry out under an administrator's name what that person was refused once."""
+    """Otherwise somebody who may clear tasks could carry out, under an administrator's name, what was
+    refused before.
+    """
     if run.clear_number:
         from pipeline.bootstrap import RunEnded
 
@@ -62,7 +64,7 @@ def _demand_first_time(act: str, run: Any) -> None:
 
 
 def _or_refused(act: str, call: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A place that lets nobody in stays a fault, as does a setting, which is read before `call`."""
+    """A service that refuses our login stays a fault, and so does a wrong setting, which is read before `call`."""
     from pipeline.bootstrap import GiveUp, Refused, RunEnded, ServiceRefused
 
     def ask(pipeline: Any) -> Any:

@@ -27,7 +27,7 @@ ALWAYS_ON = {
 
 
 def every_dag(*, longest: timedelta) -> dict[str, Any]:
-    """For `DAG`: it pauses neither at first nor after failures, and ends a run after `longest`."""
+    """Arguments for `DAG`: it is paused neither at first nor after failures, and ends a run after `longest`."""
     return {
         "start_date": datetime(2026, 1, 1),
         "catchup": False,
@@ -40,7 +40,7 @@ def every_dag(*, longest: timedelta) -> dict[str, Any]:
 
 
 def every_task(*, retries: int, retry_delay: timedelta, longest_try: timedelta, **more: Any) -> dict[str, Any]:
-    """For `default_args`: each try ends, and people hear of a failure and of the success after it."""
+    """For `default_args`: each try has a time limit, and people hear of a failure and of the success after it."""
     return {
         "owner": "mlops",
         "retries": retries,

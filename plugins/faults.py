@@ -23,7 +23,7 @@ _TRIED = "Every try failed: mend the cause, then clear the task, or leave it to 
 
 
 def tell_failure(context: Any) -> None:
-    """Of a task. How a retraining ended is no fault: an event of its own tells it."""
+    """Tell of a failed task. How a retraining ended is no fault: an event of its own tells it."""
     from pipeline.bootstrap import Fault, Place
 
     ti, error = context["ti"], context.get("exception")
@@ -45,19 +45,19 @@ def tell_failure(context: Any) -> None:
 
 
 def note_success(context: Any) -> None:
-    """Of a task that failed before: the monitor tells it when it went well for a while."""
+    """Note that a task succeeded that failed before; the monitor tells people once it has worked for a while."""
     from pipeline.bootstrap import GiveUp, Place, TryAgain
 
     ti = context["ti"]
     try:
         open_pipeline().report_success(Place(ti.dag_id, ti.task_id), ti.map_index)
     except (GiveUp, TryAgain) as error:
-        # The next success says it.
+        # The next success notes it.
         log.warning("it is not kept that %s works: %s", ti.task_id, error)
 
 
 def tell_overdue(context: Any) -> None:
-    """Of a run. Airflow ends one that takes too long without failing any of its tasks."""
+    """Tell of a run that Airflow ended because it took too long, which fails none of its tasks."""
     if context.get("reason") == "timed_out":
         # Airflow names a task that had not ended, when there is one.
         link = context["ti"].log_url if "ti" in context else "Dags in Airflow"
@@ -67,7 +67,7 @@ def tell_overdue(context: Any) -> None:
 
 
 def tell_late(context: Any) -> None:
-    """Of a run that goes on after its deadline. Airflow tells of the run what its API does."""
+    """Tell of a run that goes on after its deadline. Airflow describes the run as its API does."""
     run = context["dag_run"]
     dag_id, run_id = run["dag_id"], run["dag_run_id"]
     link = f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
@@ -76,7 +76,9 @@ def tell_late(context: Any) -> None:
 
 
 def _news(ti: Any) -> bool:
-    """Whether the task did not fail the last time, too. Without the database nobody else knows what was told."""
+    """Whether the task's last run did not fail as well. Without our database, only Airflow knows what was
+    told before.
+    """
     try:
         before = ti.get_previous_ti(map_index=ti.map_index)
     except Exception:  # noqa: BLE001 - told twice is better than never

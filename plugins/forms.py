@@ -1,4 +1,4 @@
-"""Fields of forms that people write freely into."""
+"""Free-text fields of forms."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _CHARACTER = r"(?:[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]|[\ud800-\udbff]
 # The end of the text, not of its last line as `$` has it.
 END = r"(?![\s\S])"
 _TEXT = rf"^{_CHARACTER}*{END}"
-# Something to read, not blanks alone.
+# Something readable, not only blanks.
 _WORDS = rf"^(?=[\s\S]*\S){_CHARACTER}*{END}"
 _LINE = rf"^(?:(?![\n\r\t]){_CHARACTER})*{END}"
 _LONGEST_REASON = 500
@@ -24,7 +24,7 @@ def reason(*, least: int = 0) -> Param:
 
 
 def demanded_reason() -> Param:
-    """Of what cannot be taken back, or concerns others: nobody's word for it is `by hand`."""
+    """A reason that is required: for acts that cannot be taken back, or that concern others."""
     said = "Why: at least three characters. It is kept with the act for ever."
     return Param("", type="string", minLength=3, maxLength=_LONGEST_REASON, pattern=_WORDS, description_md=said)
 

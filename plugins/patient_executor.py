@@ -26,7 +26,7 @@ class PatientCeleryExecutor(CeleryExecutor):
 
 
 def _worth_a_try(result: Any) -> Any:
-    """Only what took too long does Airflow's own try again: being away is no other thing."""
+    """Airflow's own executor repeats only timeouts; that RabbitMQ is away is worth another try as well."""
     if isinstance(result, ExceptionWithTraceback) and isinstance(result.exception, OperationalError | OSError):
         return ExceptionWithTraceback(AirflowTaskTimeout(str(result.exception)), result.traceback)
     return result

@@ -18,7 +18,7 @@ _BESIDE, _PODS = "BesideSchedulerExecutor", "KubernetesExecutor"
 
 
 def places() -> Places:
-    """What the settings say, where Airflow was started so: a DAG that names an executor it does not have is gone."""
+    """What the settings say, if Airflow was started accordingly: a DAG that names a missing executor would vanish."""
     said = wanted()
     needed = _BESIDE if said.distributed else _PODS if said.in_pods else ""
     if needed in conf.get("core", "executor"):
@@ -28,7 +28,7 @@ def places() -> Places:
 
 
 def beside() -> str | None:
-    """The executor of what may wait for no worker; None where all run beside the scheduler."""
+    """The executor of tasks that must not wait for a worker; None where all run beside the scheduler."""
     return _BESIDE if places().distributed else None
 
 
@@ -56,7 +56,7 @@ def heavy() -> dict[str, Any]:
     """For a task that would keep what takes seconds waiting. Its pod is that of include/k8s/task-pod.yaml."""
     if not places().in_pods:
         return {"queue": CPU_HEAVY}
-    # Loading Kubernetes' client takes a while: only where it is used.
+    # Imported here because loading Kubernetes' client takes a while.
     from kubernetes.client import V1Container, V1Pod, V1PodSpec
 
     pod = V1Pod(spec=V1PodSpec(containers=[V1Container(name="base", image=training_image())]))

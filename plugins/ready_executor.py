@@ -43,7 +43,7 @@ class ReadyLocalExecutor(LocalExecutor):
 
 
 def get_ready(needed: Sequence[str] = _NEEDED) -> None:
-    """What cannot be imported a task is told by its own import; it keeps no scheduler from starting."""
+    """Imports ahead. A failing import does not keep the scheduler from starting: the task itself will report it."""
     for name in needed:
         try:
             import_module(name)

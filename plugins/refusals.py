@@ -1,4 +1,4 @@
-"""A no that is meant: a rule, a safeguard or a person said it, and nothing is broken.
+"""A deliberate no: a rule, a safeguard or a person said it, and nothing is broken.
 
 Wherever a task ends so, people find the same: a note on the run, a short block at the end of the log, no traceback.
 """
@@ -41,14 +41,14 @@ class Declined(Refusal):
 
 
 def refused(what: str, reasons: Sequence[str], advice: str) -> Refusal:
-    """What a plugin says no with by itself."""
+    """A no that a plugin says by itself."""
     from pipeline.bootstrap import RunEnded
 
     return Refusal(RunEnded(what, reasons, advice))
 
 
 def note_of(ended: Any) -> str:
-    """All in one line; of many reasons as many as fit, as what to do has to."""
+    """All in one line, with as many reasons as fit beside what to do."""
     why = ended.what + (f": {'; '.join(ended.reasons)}" if ended.reasons else "")
     then = (f". Next: {ended.advice}" if ended.advice else "") + (f" (report: {ended.link})" if ended.link else "")
     room = max(NOTE_CHARACTERS - len(then), 0)
@@ -56,7 +56,7 @@ def note_of(ended: Any) -> str:
 
 
 def print_ending(error: Any) -> None:
-    """Last of all: the end of the log is what people read."""
+    """Printed last, because people read the end of the log."""
     if isinstance(error, Refusal):
         print(ending(error.ended.what, error.ended.reasons, error.ended.advice, error.ended.link))
 

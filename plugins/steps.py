@@ -18,7 +18,7 @@ def step(call: Callable[[Any], Any]) -> Any:
 
 
 def face_step(call: Callable[[Any], Any]) -> Any:
-    """The same of faces, whose models are made in another way."""
+    """The same for faces, whose models are made in another way."""
     return _done(call, open_face_pipeline)
 
 

@@ -88,7 +88,9 @@ class Pipeline(PeoplesWords, RunSteps):
     # Events
 
     def waiting_events(self) -> int:
-        """Messages waiting, without touching them. Raises `ServiceUnavailable` also while they could not be stored."""
+        """How many messages wait, without touching them. Raises `ServiceUnavailable` even while only the database is
+        away.
+        """
         return waiting(self._data.intake)
 
     def worth_an_intake(self, waiting: int, waited_seconds: float) -> bool:
@@ -138,7 +140,7 @@ class Pipeline(PeoplesWords, RunSteps):
         return self._w.objects.link(DatasetFolder(self._dataset_uri(dataset_id)).report)
 
     def dataset_link(self, dataset_id: str) -> str:
-        """As `data_report`, the photos that were chosen."""
+        """As `data_report`: the photos that were chosen."""
         return self._w.objects.link(DatasetFolder(self._dataset_uri(dataset_id)).manifest)
 
     def experiment_link(self, run_id: str, model_type: str) -> str:
@@ -196,7 +198,9 @@ class Pipeline(PeoplesWords, RunSteps):
         return train(self._models.training(self._kind_of(dataset_id)), request, on_epoch)
 
     def blame_memory(self, run_id: str, dataset_id: str, detail: str) -> str | None:
-        """The kernel killed this run's training for its memory: what the next try changes, None when none ran."""
+        """Record that the kernel killed this run's training because of memory; what the next attempt changes, None when
+        none ran.
+        """
         ended = blame_memory(run_id, dataset_id, detail, runs=self._w.training_runs)
         return ended.change if ended else None
 
@@ -207,7 +211,9 @@ class Pipeline(PeoplesWords, RunSteps):
     # Verification
 
     def verify_accuracy(self, run_id: str) -> list[dict[str, Any]]:
-        """Accuracy checks of the run's candidate beside the champion on the same photos; how older ones do is kept."""
+        """Accuracy checks of the run's candidate beside the champion on the same photos; how earlier versions do is
+        kept as well.
+        """
         contest = contest_of(self._models.records, run_id)
         verification = self._models.verification(self._kinds.of(contest.model_type))
         checks = verify_accuracy(verification, contest)
@@ -244,7 +250,7 @@ class Pipeline(PeoplesWords, RunSteps):
         return register(self._models.registration, complete(dataset.model_type), result).version
 
     def retry(self, run_id: str) -> dict[str, Any] | None:
-        """Conf of one more training with other hyperparameters, None when verification says that none may help."""
+        """The conf of another run with other hyperparameters; None when verification says that none may help."""
         return retry(run_id, blessings=self._w.blessings, runs=self._w.training_runs)
 
     def _kind_of(self, dataset_id: str) -> ModelKind:

@@ -1,4 +1,4 @@
-"""Backups of the databases, wired: made, kept up to date, restored, tried."""
+"""Steps about backups of the databases: making, receiving the log, restoring, testing."""
 
 import logging
 import threading
@@ -52,14 +52,14 @@ class BackupSteps:
         return bool(self._w.settings.backup_dsn.get_secret_value())
 
     def backups_still_wanted(self) -> bool:
-        """As `backups_wanted`; where they no longer are, nobody is alerted of the age of those that were made here."""
+        """As `backups_wanted`; where they no longer are, the age of earlier backups stops alerting people."""
         if not (wanted := self.backups_wanted()):
             self._safeguards.withdraw()
         return wanted
 
     def back_up(self) -> dict[str, Any]:
         """Copy every database now. Raises `GiveUp` unless `backups_wanted`."""
-        # First: what cannot be written there leaves no copy of the cluster behind that is made again with every try.
+        # Checked first: otherwise every try would leave another copy of the cluster behind.
         self.keep_erasures()
         return self._copied()
 
@@ -88,7 +88,7 @@ class BackupSteps:
         keep_log(d)
         receiver.begin()
         if not self._backup_archive.contents().bases:
-            # The log alone is of no use. Whoever receives it has no key to what lies beside the datasets.
+            # The log alone is of no use. Whoever receives it has no key for the journal beside the datasets.
             self._copied()
         try:
             while not stop.wait(_POLL_SECONDS):
@@ -128,7 +128,7 @@ class BackupSteps:
 
         if not (kept := self._w.erasure_journal.all()):
             return 0
-        # What was erased is asked for as this release knows it; the next start would bring them up to date as well.
+        # This release's tables are needed to ask for erasures; the next start would migrate them anyway.
         cluster.bring_up_to_date("mlops")
         return self._replayed(MlopsDatabase(cluster.dsn("mlops")), kept)
 
@@ -144,14 +144,14 @@ class BackupSteps:
         return len(again)
 
     def erase_again(self) -> dict[str, Any]:
-        """What was ever erased goes from the database of the settings and from our buckets, which somebody restored."""
+        """Erase again, in the restored database of the settings and in our buckets, everything that was ever erased."""
         w = self._w
         again = self._replayed(w.database, w.erasure_journal.all())
         done = erase_again(DataWiring(w).forgetting(Kinds(w).of(OF_HELPER_TASKS)), w.settings.gallery_uri)
         return {"erased_again": again, "left_the_gallery": done.people, "objects": list(done.uris)}
 
     def keep_erasures(self) -> None:
-        """Of whoever restores without `restore_databases`, too, what was erased is known."""
+        """So that erasures are known even where somebody restores without `restore_databases`."""
         keep_erasures(self._w.erasure_journal, self._w.erasures)
 
     def _left_elsewhere(self, words: Sequence[str]) -> list[str]:

@@ -109,11 +109,11 @@ class Dashboard:
             return {one.version: asdict(one) for one in worth(o.transitions.ledger(kind), o.sightings.reviews())}
 
     def waiting_letters(self) -> int:
-        """How many messages could not be used; open pages ask again and again, and the queue is left alone."""
+        """How many messages could not be used; open pages ask again and again, so the queue itself is left alone."""
         return self._w.dead_letters.waiting()
 
     def dead_letters(self) -> list[dict[str, Any]]:
-        """Messages that could not be used, of many some; each is taken from the queue and put back, so for people alone
+        """Some of the messages that could not be used; each is taken from the queue and put back, so only for people
         who want to see them.
         """
         return answers.of_letters(self._w.dead_letters.oldest(_SHOWN_LETTERS))

@@ -24,7 +24,7 @@ from pipeline.ports.events import DeadLetter
 from pipeline.steps.oversee_canary import TrialSeen
 
 _MOST_DESTINATIONS = 50
-# Of hundreds of looks only what a chart draws.
+# Of hundreds of looks only what a chart needs.
 _DRAWN = ("at", "version", "state", "accuracy", "low", "high", "blind_confirmed", "blind_agreed")
 _NOTES = frozenset({Kind.CANARY_START, Kind.CANARY_ABORT, Kind.FREEZE_CLEARED})
 
@@ -88,7 +88,7 @@ def _retraining(o: Overview, policy: RetrainingPolicy) -> dict[str, Any]:
         "corrections": o.backlog.corrections,
         "since_last_try": o.backlog.since_last_try,
         "needed": policy.min_corrections,
-        # None where so many never come: of that type nothing is urgent.
+        # None where that number is never reached: nothing is urgent for that type.
         "urgent": policy.urgent_corrections if policy.urgent_corrections < sys.maxsize else None,
         "people": o.backlog.people,
         "needed_people": getattr(policy, "min_people", None),
@@ -127,7 +127,7 @@ def of_page(page: Page, ledger: Ledger, objects: ObjectFolders) -> dict[str, Any
 
 def _of_judged(one: Judged, ledger: Ledger, objects: ObjectFolders) -> dict[str, Any]:
     version, blessing, result = one.version, one.blessing, one.result
-    # What is trained in another way has no result of a training; its report lies beside its verdict for programs.
+    # Models that are made in another way have no training result; their report lies beside their verdict for programs.
     uri = result.artifact_uri if result else f"{blessing.report_uri.rpartition('/')[0]}/" if blessing else ""
     return {
         "run_id": one.run_id,

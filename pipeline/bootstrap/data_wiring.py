@@ -37,7 +37,7 @@ class DataWiring:
         w = self._w
         return DataSources(
             source=kind.corrections,
-            # What is set aside here is never a new correction again.
+            # A correction that is set aside here never counts as new again.
             photos=PatientPhotoStore(w.photos),
             inspector=kind.inspector,
             datasets=w.datasets,

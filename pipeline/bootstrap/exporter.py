@@ -61,7 +61,7 @@ class Facts:
             yield from tell_safeguards(SafeguardTable(database), told.totals.begun() if ours else None)
 
     def of_settings(self) -> Iterator[Fact]:
-        """What is wanted, beside which alerts hold what there is."""
+        """The settings that alerts compare with the facts."""
         s = self._w.settings
         yield from tell_replicas(s.faceserve_replicas, s.faceserve_out_of_rotation, at_least=s.exporter.replicas)
 
@@ -83,7 +83,7 @@ class Facts:
         yield Fact("dead_letters", (), self._w.dead_letters.waiting())
 
     def of_registry(self) -> Iterator[Fact]:
-        """Nothing but that it answers."""
+        """Only whether it answers."""
         from pipeline.adapters.health import demand_registry
 
         demand_registry(self._w.settings.mlflow_url)

@@ -9,7 +9,7 @@ def end_on_sigterm() -> None:
     """Let SIGTERM end the training in this process with a checkpoint, as `TrainingInterrupted`."""
 
     def interrupt(number: int, frame: object) -> None:
-        # Once is enough: a second signal must not interrupt the writing of the checkpoint.
+        # Only the first signal counts: a second one must not interrupt the writing of the checkpoint.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise TrainingInterrupted("asked to end")
 

@@ -207,8 +207,8 @@ class LiveSteps(BackupSteps):
     # What does not work
 
     def report_fault(self, fault: Fault) -> None:
-        """A step failed for good in one run: people hear of it, and again twice a day while that goes on, or at once
-        when the reason is another one.
+        """A step failed for good in one run: people hear of it, then twice a day while that goes on, and at once when
+        the reason changes.
         """
         tell_fault(self._w.troubles, self._w.clock, fault)
 
@@ -251,7 +251,7 @@ class LiveSteps(BackupSteps):
         return [{"id": event_id, **asdict(notice)} for event_id, notice in untold(self._w.outbox)]
 
     def telling(self) -> AbstractContextManager[bool]:
-        """True inside for whoever tells people now: of two at once each would tell the same."""
+        """True inside for the one process that tells people now: two at once would tell the same."""
         return self._w.outbox.telling()
 
     def told(self, event_ids: Sequence[str]) -> None:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 # How long the question whether a canary may be promoted waits for an answer (plugins/model_rollout/approval.py).
 _APPROVAL_HOURS = 24.0
-# Whoever looks waits for seconds at most, and must not keep the database from its work.
+# A page waits for seconds at most, and must not keep the database from its work.
 _PATIENCE_OF_PEOPLE_MS = 2_000
 
 

@@ -34,7 +34,7 @@ class RunSteps(LiveSteps, ABC):
 
     @abstractmethod
     def _scheduled(self, model_type: str) -> tuple[Scheduling, ModelType]:
-        """By what a retraining of this type is due. Raises `GiveUp` for a type that has none here."""
+        """What decides whether a retraining of this type is due. Raises `GiveUp` for a type without one here."""
 
     def consider(self, model_type: str, asker: Asker) -> dict[str, Any]:
         """The policy's answer, recorded."""
@@ -52,20 +52,21 @@ class RunSteps(LiveSteps, ABC):
 
     @contextmanager
     def said_to_live(self, run_id: str) -> Iterator[None]:
-        """The run's process says again and again meanwhile that it lives: killed, it keeps nobody away for days.
+        """Meanwhile the run's process keeps saying that it is alive, so that a killed one does not block others for
+        days.
 
         When it was silent for so long that another run may have its claim, it ends as at SIGTERM (`end_on_sigterm`),
         and raises `GiveUp`.
         """
         stop, lost, w, working = threading.Event(), threading.Event(), self._w, threading.get_ident()
-        # Whoever has ended is ended no more.
+        # A run that has ended anyway is not interrupted any more.
         ending = threading.Lock()
 
         def end() -> None:
             with ending:
                 if not stop.is_set():
                     lost.set()
-                    # To the thread that works, which may be waiting for a disk or a wire.
+                    # To the main thread, which may be waiting for a disk or the network.
                     signal.pthread_kill(working, signal.SIGTERM)
 
         def say() -> None:
@@ -103,13 +104,13 @@ class RunSteps(LiveSteps, ABC):
     def end_run(self, run_id: str, outcome: str) -> None:
         """Release the claim: `deployed`, `refused`, `held`, or `failed`, unless the log knows that it serves."""
         if outcome == RunOutcome.FAILED:
-            # Whatever failed after it went live, and whatever is out of reach now: the claim has to go.
+            # The claim is released whatever failed after it went live, and whatever is out of reach now.
             with suppress(GiveUp, TryAgain):
                 outcome = self.conclude_deployment(run_id)
         self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)
 
     def release_claim(self, run_id: str, actor: str, reason: str) -> str:
-        """The run is dead: another one may claim its model type. How it ended, as it is kept."""
+        """Declare the run dead, so that another one may claim its model type; returns its recorded outcome."""
         return release_claim(self._models.scheduling, run_id, actor=actor, reason=reason)
 
     def finish_run(self, run_id: str) -> str:

@@ -1,4 +1,4 @@
-"""What is wrong with the settings is said before anything starts, not by the first task that needs one."""
+"""Reports wrong settings before anything starts, not in the first task that needs one."""
 
 import logging
 import time
@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 
 # Called with the names of the variables that are not set; answers for those that it knows.
 Ask = Callable[[Collection[str]], Elsewhere]
-# What DAG files read besides the pod, where nothing but the environment may be asked.
+# What DAG files read besides the pod; they may ask only the environment.
 _READ_BY_DAGS = {"RETRAIN_CHEAP_FROM", "RETRAIN_CHEAP_UNTIL", "RETRAIN_CHEAP_ZONE"}
-# A week of every minute but its end is among them.
+# Enough for a schedule of every minute over a week.
 _MOMENTS, _YEAR_SECONDS = 8000, 366 * 86400.0
 
 
@@ -74,8 +74,8 @@ def log_format() -> Literal["text", "json"]:
 def monitor_schedule() -> str:
     """When the monitor looks (cron, UTC), as its DAG reads it.
 
-    Nobody started Airflow with settings that are refused; where somebody did, the default holds. A DAG that cannot be
-    read is gone from Airflow without a sound, while its tasks say which setting is refused.
+    Should Airflow have been started with refused settings, the default holds: a DAG that cannot be read would silently
+    vanish from Airflow, while tasks can say which setting is refused.
     """
     try:
         return Settings().monitor_schedule
@@ -87,7 +87,7 @@ def monitor_schedule() -> str:
 
 @cache
 def longest_gap_seconds(schedule: str) -> float:
-    """Between two moments that a cron expression (UTC) names one after the other; a year for what is rarer."""
+    """The longest time between two consecutive moments of a cron expression (UTC); a year for rarer ones."""
     from croniter import croniter
 
     end = time.time() + _YEAR_SECONDS

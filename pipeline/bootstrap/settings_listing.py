@@ -120,7 +120,7 @@ def _cell(variable: Variable) -> str:
 
 
 def _shown(value: Any) -> str:
-    """As it would be written in the environment; secrets are masked."""
+    """The value as it would be written in the environment; secrets are masked."""
     if value is None:
         return ""
     if isinstance(value, SecretStr):

@@ -1,4 +1,4 @@
-"""What the page shows of a live model of each type: how well it does now, and how that went."""
+"""What the page shows of each type's live model: how well it does now, and how well it did before."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -20,7 +20,7 @@ class Sight(Protocol):
         """When a model is retrained."""
 
     def rates(self, o: Overseeing, settings: Settings) -> dict[str, Any] | None:
-        """Figures that stand in the place of live accuracy; None for a type that has that."""
+        """Figures shown instead of live accuracy; None for a type that has live accuracy."""
 
     def looks(self, o: Overseeing, model_type: ModelType, period: Period, most: int) -> list[dict[str, Any]]:
         """The monitor's looks, oldest first."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from include.contract.log_lines import saying
 
-# In the trace of the run that they are told of, or that collected their dataset, or made their version.
+# Steps in the trace of a run: the one they are given, or that collected their dataset, or made their version.
 OF_A_RUN = (
     "collect",
     "collect_first",
@@ -28,11 +28,11 @@ OF_A_RUN = (
 )
 # The same where faces are learned.
 OF_A_FACE_RUN = ("collect_folder", "collect", "learn", "judge", "register", "hot_swap", "finish_run")
-# Each a trace of its own: what happens to versions that serve already.
+# Steps with a trace of their own: what happens to versions that already serve.
 ALONE = ("force_promote", "roll_back", "complete_rollback")
-# Ids and names of versions; never who asks, or why.
+# Attributes are ids and versions; never who asks, or why.
 _SAID = ("run_id", "model_type", "dataset_id", "version", "wanted", "target", "request_id")
-# What a step finds out.
+# Attributes from a step's answer.
 _FOUND = {
     "collect": "dataset_id",
     "collect_first": "dataset_id",
@@ -90,7 +90,7 @@ def _traced(step: _Step, *, of_a_run: bool) -> _Step:
 
 
 def _begun(begin_run: _Step) -> _Step:
-    """The first span of a run's trace, once it is sure that there is a run."""
+    """The first span of a run's trace, once the run has really begun."""
     signature = inspect.signature(begin_run)
 
     @functools.wraps(begin_run)

@@ -1,5 +1,5 @@
-"""How models of each type are watched once they serve. That is apart from whether a type is complete: what is
-made in another way may serve, and so has to be taken down when it is bad.
+"""How models of each type are watched once they serve. This does not depend on whether a type is complete: models made
+in another way may serve, too, and have to be taken down when they are bad.
 """
 
 import logging
@@ -68,7 +68,7 @@ class OfFaces:
         """Nothing: checks are counted by person, so copies of a photo need not be found."""
 
 
-# Those of faces are confirmed at doors, in words of their own, whoever makes the models.
+# Answers about faces are confirmed at doors, in another form, whoever makes the models.
 _OWN: dict[ModelType, Callable[[LiveWiring], Watch]] = {ModelType.FACE: OfFaces}
 
 
@@ -91,7 +91,7 @@ def watch_of(model_type: str, live: LiveWiring, kinds: Kinds, clock: Clock) -> W
 
 
 def recognise_copies(live: LiveWiring, kind: ModelKind, clock: Clock) -> None:
-    """Of what counts by the next look, at the latest: confirmations that are not mature, too."""
+    """Looks at everything that counts by the next look: immature confirmations, too."""
     now, ends = clock.now(), time.monotonic() + kind.live.recognise_seconds
     done = recognise(live.recognition, Period(kind.live.window(now).since, now), lambda: time.monotonic() < ends)
     if done.problem or done.waiting:

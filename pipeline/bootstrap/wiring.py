@@ -210,12 +210,12 @@ class Wiring:
     def photos(self) -> PhotoStore:
         from pipeline.adapters.s3 import S3PhotoStore
 
-        # Of its own buckets it needs the one with copies of the first model's photos.
+        # Of our own buckets it needs the one with copies of the first model's photos.
         buckets = frozenset({*self.settings.photo_buckets, self.settings.dataset_bucket})
         return S3PhotoStore(endpoint=self.settings.s3_endpoint, buckets=buckets, keys=self.s3_keys)
 
     def photos_of(self, place: str) -> PhotoStore:
-        """Of the one bucket that a person named: `place` is an `s3://…` prefix."""
+        """Photos of the one bucket that a person named: `place` is an `s3://…` prefix."""
         from pipeline.adapters.s3 import S3PhotoStore, split
 
         buckets = frozenset({split(place)[0]})

@@ -11,14 +11,14 @@ from pipeline.domain.backups import Archive, Base, Counted, Needless, Safeguard,
 
 
 class Stream(Protocol):
-    """Bytes that come from far away. Raises `ServiceUnavailable` when they stop to."""
+    """Bytes that arrive over the network. Raises `ServiceUnavailable` when they stop."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
 class Copied:
-    """From where in the log a copy needs it, since when it is whole, and how much was kept."""
+    """From where a copy needs the log, since when it is consistent, and how many bytes were kept."""
 
     begins: Segment
     whole_at: datetime
@@ -70,10 +70,10 @@ class LogReceiver(Protocol):
     """Fetches the log as it is written, into files that wait to be kept. Raises `ServiceUnavailable`."""
 
     def begin(self) -> None:
-        """From where it was kept last; files that are there already must have been handed on."""
+        """Starts where the log was kept last; existing files must have been handed on before."""
 
     def complete(self) -> Sequence[Path]:
-        """Files that are whole, in their order."""
+        """Complete files, in order."""
 
     def demand_receiving(self) -> None:
         """Raises `ServiceUnavailable` when the server went away."""
@@ -86,16 +86,16 @@ class Rebuilt(Protocol):
 
     @property
     def release(self) -> str:
-        """Of PostgreSQL, such as `15`."""
+        """PostgreSQL's release, such as `15`."""
 
     def damage(self) -> str:
-        """What is wrong with tables and indexes, every page of them; empty for nothing."""
+        """What is wrong with tables and indexes, every page checked; empty when nothing is."""
 
     def dsn(self, database: str) -> str:
         """As its superuser."""
 
     def bring_up_to_date(self, database: str) -> None:
-        """Its tables become those of this release: they may be of an earlier one."""
+        """Migrates its tables, which may be those of an earlier release."""
 
     def hand_over(self, into: Path) -> None:
         """Stop it, and move its data folder there."""
@@ -117,7 +117,7 @@ class Safeguards(Protocol):
     def newest(self) -> dict[Safeguard, datetime]: ...
 
     def withdraw(self) -> None:
-        """Nobody has to succeed any longer."""
+        """From now on nothing of this has to succeed."""
 
 
 class GrowingTables(Protocol):
@@ -127,4 +127,4 @@ class GrowingTables(Protocol):
         """By name; rows that came in up to that moment."""
 
     def counted_twice(self) -> Sequence[str]:
-        """A sentence for what counts more or less often than it is there (include/reliability.md, I2)."""
+        """Sentences about what is counted more or less often than it is there (include/reliability.md, I2)."""

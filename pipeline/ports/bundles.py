@@ -223,7 +223,7 @@ class Monitoring:
     outbox: Outbox
     clock: Clock
     trial_hours: float = 48.0
-    """A canary that is older was forgotten: its own deadline and the patience of whoever approves it are over."""
+    """An older canary was forgotten: its deadline and the time for its approval are over."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ class Recognition:
 
 @dataclass(frozen=True)
 class Overseeing:
-    """What people look at; all of it was so at one moment, and none of it is written."""
+    """What people look at: all of it from one moment, and read-only."""
 
     transitions: Transitions
     confirmations: Confirmations
@@ -277,7 +277,7 @@ class Keeping:
 
 @dataclass(frozen=True)
 class Watching:
-    """What is told to whoever watches from outside, read at one moment; of versions no more than the newest `shown`."""
+    """What becomes metrics, read at one moment; at most the newest `shown` versions."""
 
     versions: ModelVersions
     training_runs: TrainingRuns

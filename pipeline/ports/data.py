@@ -29,8 +29,8 @@ class CorrectionSource(Protocol):
     def corrections(self, *, since: datetime | None, limit: int) -> Sequence[ConfirmedTask]:
         """The specification's query: corrected tasks confirmed after `since`, newest first.
 
-        Where there are more than `limit`, of every branch as many as of another, unless that is all there is of it; of
-        a branch the one that waits longest, then such as were confirmed at other times or corrected for other reasons.
+        Where there are more than `limit`, every branch gets as many as any other, unless it has fewer. Of a branch the
+        one that waits longest comes first, then corrections of other times or for other reasons.
         """
 
     def earlier_corrections(self, *, until: datetime, limit: int) -> Sequence[ConfirmedTask]:
@@ -43,7 +43,7 @@ class CorrectionSource(Protocol):
         """Confirmed tasks, corrected or not, spread over all time by a hash of their id: mostly the same each time."""
 
     def tasks(self, task_ids: Sequence[str]) -> Sequence[ConfirmedTask]:
-        """Those of the named tasks that are confirmed."""
+        """The named tasks, as far as they are confirmed."""
 
 
 class PhotoStore(Protocol):
@@ -117,24 +117,24 @@ class Datasets(Protocol):
         """
 
     def lose(self, manifest: Manifest, rows: Sequence[Quarantined]) -> None:
-        """These went after `freeze`, and are set aside too; one that is recorded already stays as it is. Raises
+        """Sets aside photos that disappeared after `freeze`; one that is recorded already stays as it is. Raises
         `PhotosErased` as `freeze` does.
         """
 
     def look_for_again(self, manifest: Manifest, rows: Sequence[Quarantined]) -> None:
-        """So many went that the dataset is not made without them: what `lose` recorded of these is forgotten."""
+        """Too many disappeared to go on without them: forgets what `lose` recorded of these."""
 
     def frozen_sha256(self, dataset_id: str) -> str | None:
         """Hash of the frozen manifest, None before `freeze`."""
 
     def unfrozen(self, dataset_id: str) -> AbstractContextManager[bool]:
-        """Whether it is; until this ends, whoever freezes it waits."""
+        """Whether it is not frozen; until this ends, whoever freezes it waits."""
 
     def clusters(self) -> Mapping[int, Split]:
         """The perceptual hash that founded each cluster, oldest first, and the side it stands on for ever."""
 
     def clusters_of(self, task_ids: Sequence[str]) -> Mapping[str, str]:
-        """The cluster of each task's photo, by the newest dataset that has it; of others nobody knows."""
+        """The cluster of each task's photo, from the newest dataset that has it; unknown tasks are missing."""
 
     def holdout(self, model_type: ModelType) -> Sequence[HeldOut]:
         """Every photo that was ever held out, newest first; none of them may be trained on."""
@@ -169,8 +169,8 @@ class Datasets(Protocol):
         """Where a task's photo was used, or what a dataset consists of; ordered by dataset, then task."""
 
     def kept(self, task_id: str) -> Sequence[Kept]:
-        """Of the photo that datasets used or set aside as this task, and of other tasks that show the same one, each
-        once, ordered; none after it was erased.
+        """What datasets kept of the task's photo, and of other tasks that show the same photo; each once, ordered;
+        empty after it was erased.
         """
 
     def first_photos(self, model_type: ModelType) -> Sequence[Appearance]:
@@ -180,7 +180,7 @@ class Datasets(Protocol):
 
 
 class Erasures(Protocol):
-    """Photos that may be used no more (privacy)."""
+    """Photos that may no longer be used (privacy)."""
 
     def record(self, erased: Erased) -> None:
         """From now on no selection takes the task or the same bytes again, and no dataset with them is frozen. Recorded
@@ -193,7 +193,9 @@ class Erasures(Protocol):
         """The frozen manifest's hash after a photo was taken out of it."""
 
     def addresses(self, key: str) -> Sequence[str]:
-        """Where photos of a task, of a check or of a person (`person_key`) lie, as far as a table knows; ordered."""
+        """Addresses of the photos of a task, of a check or of a person (`person_key`), as far as tables know them;
+        ordered.
+        """
 
     def strike(self, addresses: Sequence[str]) -> Mapping[str, int]:
         """Remove the addresses from every text of every table; table names with the rows that changed. What a row of a
@@ -205,7 +207,7 @@ class Erasures(Protocol):
 
 
 class KeptErasures(Protocol):
-    """The same where no restored database takes them back."""
+    """The same erasures, where no restore of a database undoes them."""
 
     def add(self, erased: Erased) -> None:
         """Raises `ServiceUnavailable`."""
@@ -218,13 +220,13 @@ class Withholdings(Protocol):
     """What people set aside, for ever, and gave back."""
 
     def withhold(self, withheld: Withheld) -> Withheld:
-        """Its corrections wait for a retraining no more, nor do those that come later. As it is kept, with their
+        """Its corrections, later ones included, no longer wait for a retraining. Returns it as stored, with their
         number; the same request again changes nothing. Raises `GiveUp` as `asked_before` does, whoever asks beside it.
         """
 
     def give_back(self, withheld_id: str, given_back: GivenBack) -> Withheld:
-        """What nothing else covers counts again, as new where a dataset went without it. As it is kept; given back
-        already, nothing changes.
+        """Corrections that nothing else covers count again, as new where a dataset lacked them. Returns it as stored;
+        giving it back twice changes nothing.
         """
 
     def all(self) -> Sequence[Withheld]:
@@ -273,7 +275,7 @@ class DataReporter(Protocol):
         """One self-contained HTML page; `photos` are bytes of photos by task id, shown small beside their row."""
 
     def with_lost(self, page: bytes, lost: Sequence[Quarantined]) -> bytes:
-        """The same page, also with what went after it was written; again, nothing comes twice."""
+        """The same page with photos that disappeared after it was written; called again, nothing appears twice."""
 
 
 class Augmenter(Protocol):

@@ -29,7 +29,7 @@ class ModelVersions(Protocol):
         """Newest first."""
 
     def learned_until(self, model_type: ModelType, version: str) -> datetime | None:
-        """When the corrections of its dataset end; None where that is not known."""
+        """The time of the last correction in its dataset; None where that is not known."""
 
 
 class Transitions(Protocol):
@@ -45,7 +45,7 @@ class Transitions(Protocol):
         """
 
     def project(self, model_type: ModelType) -> Sequence[str]:
-        """Make `model_versions` say what the log says; the versions whose row was wrong."""
+        """Make `model_versions` say what the log says; returns the versions whose row was wrong."""
 
     def exclusive(self, model_type: ModelType) -> AbstractContextManager[None]:
         """One change of what serves at a time; waits for the other. A promotion loads its model before it waits."""
@@ -68,7 +68,7 @@ class ModelRegistry(Protocol):
         """Create the model version with `tags` and the alias `candidate`; again changes tags alone."""
 
     def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:
-        """Those the registry does not know, whoever removed them."""
+        """The versions that the registry does not know, whoever removed them."""
 
     def mirror(self, model_type: ModelType, *, champion: str, previous: str | None, since: datetime) -> None:
         """Make the aliases `champion` and `previous` say what the transition log says; neither is a candidate.
@@ -131,11 +131,11 @@ class ServingFleet(Protocol):
     def warm(
         self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str]
     ) -> Collection[str]:
-        """Load `version` on `replicas` beside what serves; those that have it now. Never raises."""
+        """Load `version` on `replicas` beside what serves; returns those that have it now. Never raises."""
 
     def put_back(self, model_type: ModelType, version: str, replicas: Collection[str]) -> Swap:
         """As `bring_back`, on `replicas` that were warmed: nothing is loaded, so it takes no longer than an exchange
-        does. One that has lost it meanwhile is missing.
+        does. A replica that has lost it meanwhile is missing.
         """
 
     def discard(self, model_type: ModelType, version: str) -> None:
@@ -155,7 +155,8 @@ class ServingFleet(Protocol):
         """
 
     def withdraw(self, model_type: ModelType, identity: str) -> None:
-        """Nobody is taken for this person any more, at any replica, once it returns; who is not enrolled is left alone.
+        """Once this returns, no replica takes anybody for this person any more; somebody who is not enrolled is left
+        alone.
 
         Raises `ModelRefused` where replicas have no gallery or do not know such a name, and `ServiceUnavailable` when
         not one answers.

@@ -51,7 +51,9 @@ class EventQueue(Protocol):
         """
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        """These and no others, once their effects are committed. Raises `ServiceUnavailable`: they come again."""
+        """Acknowledge exactly these, once their effects are committed. When it raises `ServiceUnavailable`, they come
+        again.
+        """
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class DeadLetter:
 
 
 class DeadLetters(Protocol):
-    """What could not be used, waiting for a person. All raise `ServiceUnavailable`."""
+    """Messages that could not be used, waiting for a person. All raise `ServiceUnavailable`."""
 
     def waiting(self) -> int:
         """How many, without touching them."""
@@ -78,7 +80,9 @@ class DeadLetters(Protocol):
         """Oldest first; they stay where they are."""
 
     def oldest(self, most: int) -> Sequence[DeadLetter]:
-        """At most so many are read, and all stay; where there are more, those looked at may come last the next time."""
+        """Reads at most `most`, and all stay; where there are more, those that were read may come last the
+        next time.
+        """
 
     def requeue(self, letter_id: str) -> DeadLetter:
         """Back to the queue of confirmations, with its message id and trace. Raises `GiveUp` for an unknown id."""
@@ -108,7 +112,7 @@ class Outbox(Protocol):
     def mark_told(self, event_id: str) -> None: ...
 
     def telling(self) -> AbstractContextManager[bool]:
-        """True inside for whoever tells people now, False while another process does."""
+        """True inside for the process that tells people now, False while another one does."""
 
     def forget(self, *, before: datetime, dry_run: bool) -> int:
         """Delete what was published before that moment and told, or only count it; how many events."""
@@ -155,10 +159,10 @@ class FaceConfirmations(Backlogs, Protocol):
         """
 
     def tallies(self, since: datetime, until: datetime) -> Sequence[FaceTally]:
-        """Of checks whose last confirmation is later than `since`, and not later than `until`."""
+        """Tallies of checks whose last confirmation is later than `since`, and not later than `until`."""
 
     def newest(self, version: str, since: datetime, until: datetime) -> datetime | None:
-        """When the last of these was given about a check of `version`; None without one."""
+        """When the last confirmation about a check of `version` was given; None without one."""
 
     def forget(self, person: str) -> int:
         """Delete what was said about this person; how many."""
@@ -186,7 +190,7 @@ class RetrainingRuns(Protocol):
         """Whether this run holds a claim that has not ended."""
 
     def lives(self, run_id: str, *, at: datetime) -> bool:
-        """Its process says so, and will again and again while it holds its claim; False when it holds none any more.
+        """Note that its process is alive, which it repeats while it holds its claim; False when it no longer holds any.
         Raises `ServiceUnavailable`.
         """
 

@@ -10,7 +10,7 @@ from pipeline.ports.events import FaceConfirmations
 
 
 class FaceLists(Protocol):
-    """Where lists of people's photos lie, under `dataset_prefix` (`s3://…/`), and who may be in none of them."""
+    """Where lists of people's photos lie, under `dataset_prefix` (`s3://…/`), and who must not be in them."""
 
     @property
     def datasets(self) -> Datasets: ...

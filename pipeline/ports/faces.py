@@ -15,7 +15,7 @@ from pipeline.ports.face_report import FaceReportPrinter
 
 
 class FaceNetwork(Protocol):
-    """The part that does not learn. `name` goes with every version, `sha256` with every vector that is stored."""
+    """The frozen part of the network. `name` is stored with every version, `sha256` with every vector."""
 
     @property
     def name(self) -> str: ...
@@ -29,7 +29,8 @@ class FaceNetwork(Protocol):
 
 @dataclass(frozen=True)
 class FaceHead:
-    """What is retrained: `matrix` (in NumPy's `.npz`) and the cosine from which on two photos are one person's.
+    """The part that is retrained: `matrix` (in NumPy's `.npz`), and the cosine from which two photos count as one
+    person.
 
     `way` says how it came about, `score` the TAR it had where that was looked for. `base_sha256` is the network whose
     vectors it turns, as its artifact says; empty before there is one. `identification` are the cosines among so many
@@ -65,7 +66,7 @@ class FaceChecks(Protocol):
 
 @dataclass(frozen=True)
 class Doors:
-    """What doors saw, as people confirmed it."""
+    """What doors saw and people confirmed."""
 
     checks: FaceChecks
     photos: PhotoStore
@@ -75,7 +76,7 @@ class FaceLearner(Protocol):
     def learn(
         self, dataset: FaceDataset, vectors: Vectors, policy: FaceGatePolicy, serving: FaceHead | None
     ) -> FaceHead:
-        """Learns from the people of the train side; when to stop, and the threshold, is said by those of calibrate.
+        """Learns from the people of the train side; those of the calibrate side decide when to stop, and the threshold.
 
         The head that is `serving` is kept, bit for bit, where nothing learned is better: then the threshold alone is
         new. Raises `TrainingFailed` when no threshold keeps the FAR that is wanted.
@@ -89,7 +90,7 @@ class FaceLearner(Protocol):
         vectors: Vectors,
         policy: FaceGatePolicy,
     ) -> FaceMeasurement:
-        """On the people of the test side. The gallery is the newest photo of everybody in the dataset."""
+        """Measures on the people of the test side. The gallery is the newest photo of everybody in the dataset."""
 
 
 class FaceArtifacts(Protocol):
@@ -102,7 +103,7 @@ class FaceArtifacts(Protocol):
         """
 
     def of_run(self, run_id: str) -> Artifact | None:
-        """What the run wrote, None when it did not come so far."""
+        """The artifact that the run wrote; None when it has not come so far."""
 
     def head(self, artifact: Artifact) -> FaceHead:
         """Raises `ModelRefused` when the artifact is gone, or is not what was registered."""

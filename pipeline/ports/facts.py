@@ -1,4 +1,4 @@
-"""What is counted as it happens, for whoever asks every few seconds."""
+"""Figures that are counted as things happen, so that they may be asked for every few seconds."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Unpublished:
-    """The same of another service's events, of which nobody is told otherwise."""
+    """The same for another service's events, about which people are not told in any other way."""
 
     waiting: int
     oldest_seconds: float
 
 
 class Totals(Protocol):
-    """Asked of small tables and single rows, however many confirmations there are."""
+    """Read from small tables and single rows, however many confirmations there are."""
 
     def confirmed(self) -> Sequence[Confirmed]: ...
 
@@ -44,7 +44,7 @@ class Totals(Protocol):
         """What the monitor saw last; None before its first look."""
 
     def looks(self, model_type: ModelType, versions: Collection[str]) -> Sequence[LookedAt]:
-        """What it saw last of each of these, ordered by version; nothing of one that it never looked at."""
+        """What it saw last of each of these versions, ordered by version; one that it never looked at is missing."""
 
     def waiting(self) -> Waiting: ...
 

@@ -14,7 +14,7 @@ from pipeline.domain.outgoing_events import OutgoingEvent
 class LiveMetrics(Protocol):
     """Confirmations joined to the version that gave the verdict: the event's, else the one that served then.
 
-    Of a task its last word counts, and a photo counts once for a version, however often it was confirmed.
+    The last word on a task counts, and a photo counts once for a version, however often it was confirmed.
     """
 
     def tally(self, history: History, version: str, period: Period) -> Tally:
@@ -30,7 +30,7 @@ class LiveMetrics(Protocol):
 
 
 class Evidence(Protocol):
-    """Which confirmations show the same photo; until somebody looked, a photo is told by its address."""
+    """Which confirmations show the same photo; until somebody looked, a photo is identified by its address."""
 
     def unseen(self, period: Period, *, limit: int) -> Sequence[str]:
         """Addresses of photos that nobody looked at, of confirmations that count, newest first, each once."""
@@ -66,7 +66,7 @@ class Look:
 
 
 class Episodes(Protocol):
-    """Which alert is open, of each model type at most one."""
+    """Which alert is open; at most one for each model type."""
 
     def open_episode(self, model_type: ModelType) -> Episode | None: ...
 

@@ -12,7 +12,7 @@ from pipeline.domain.worth import Reviewed
 
 
 class Sightings(Protocol):
-    """Questions of people who look, each bounded, whatever has gathered over the years."""
+    """What people ask on the page; each query is bounded, however much has gathered over the years."""
 
     def last(self, model_type: ModelType) -> Sighting | None:
         """The monitor's last look."""

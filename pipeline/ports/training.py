@@ -64,10 +64,10 @@ class Experiments(Protocol):
         """
 
     def set_aside(self, model_type: ModelType, run_id: str) -> None:
-        """Keep what was logged of a run under another name: it starts anew."""
+        """Keep what was logged of a run under another name, because the run starts anew."""
 
     def begun_before(self, model_type: ModelType, moment: datetime) -> Sequence[str]:
-        """Retrainings by their run ids of which the tracker shows nothing that began later."""
+        """Run ids of retrainings of which the tracker shows nothing that began later than that."""
 
     def delete(self, model_type: ModelType, run_id: str) -> int:
         """What the tracker shows of a retraining, attempts that failed or were set aside too; how many of its runs.
@@ -76,7 +76,7 @@ class Experiments(Protocol):
         """
 
     def link(self, model_type: ModelType, run_id: str) -> str:
-        """Where a person finds the retraining with its attempts."""
+        """Address at which a person finds the retraining with its attempts."""
 
     def replace_file(self, model_type: ModelType, run_id: str, name: str, body: bytes) -> Sequence[str]:
         """Put `body` in the place of the file `name` of every attempt of a retraining, those that failed, were set

@@ -28,7 +28,7 @@ class StartedServer(Protocol):
     """A private model server that tries one model after the other."""
 
     def load(self, version: str, artifact: Artifact) -> Trial:
-        """In the place of the one before. Raises `ModelRefused` when the server will not load the model, and
+        """Load a model in place of the one before. Raises `ModelRefused` when the server will not load it, and
         `ServiceUnavailable` after the one before took the server down.
         """
 
@@ -74,13 +74,13 @@ class VerificationReport:
 
 class ReportPrinter(Protocol):
     def contact_sheet(self, photos: Iterable[tuple[str, bytes]]) -> bytes:
-        """PNG of photos, each with its name; of many the first ones."""
+        """PNG of photos, each with its name; only the first ones of many."""
 
     def html(self, report: VerificationReport) -> bytes:
         """One page that needs no other file."""
 
     def with_flips(self, page: bytes, flips: bytes) -> bytes:
-        """The page of `html`, whatever sheet it has, with this one."""
+        """The page of `html` with this sheet instead of its own."""
 
 
 class Checks(Protocol):

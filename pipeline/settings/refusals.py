@@ -19,12 +19,12 @@ class SettingsRefused(GiveUp):
 
 
 def of_types(settings: type[BaseSettings], error: ValidationError, elsewhere: Elsewhere) -> list[str]:
-    """What is no value of its type at all, or contradicts another one of its policy."""
+    """Sentences for values of the wrong type, and for values of a policy that contradict each other."""
     return list(dict.fromkeys(_of_type(settings, found, elsewhere) for found in error.errors()))
 
 
 def of_bounds(settings: BaseSettings, elsewhere: Elsewhere) -> list[str]:
-    """Values of the right type, but not within their bounds."""
+    """Sentences for values of the right type that are out of bounds."""
     return [
         _sentence(variable, _raw(variable, elsewhere) or value, elsewhere)
         for variable in variables(type(settings))
@@ -35,10 +35,10 @@ def of_bounds(settings: BaseSettings, elsewhere: Elsewhere) -> list[str]:
 
 
 def of_rotation(replicas: Collection[str], out_of_rotation: Collection[str]) -> list[str]:
-    """Replicas that contradict each other."""
+    """Sentences for settings about replicas that contradict each other."""
     if not replicas:
         return ["RETRAIN_FACESERVE_REPLICAS is empty, but must name a replica: nothing could serve"]
-    # Behind a name there are addresses that only the resolver knows.
+    # Only the resolver knows the addresses behind a name.
     discovered = any(address.startswith("dns:") for address in replicas)
     strangers = [address for address in out_of_rotation if address not in replicas and not discovered]
     named = "RETRAIN_FACESERVE_OUT_OF_ROTATION names {}, but must name replicas of RETRAIN_FACESERVE_REPLICAS ({})"
@@ -58,7 +58,7 @@ def _of_type(settings: type[BaseSettings], found: Any, elsewhere: Elsewhere) -> 
 
 
 def _named(variable: Variable, elsewhere: Elsewhere) -> str:
-    """With its place, where people would look in the environment in vain."""
+    """The variable's name, with the place of its value where that is not the environment."""
     if variable.raw is not None or variable.name not in elsewhere:
         return variable.name
     return f"{variable.name} of {elsewhere[variable.name].place}"

@@ -1,4 +1,4 @@
-"""Variables that look like settings and are none: nobody reads them, so a typing error would have no effect."""
+"""Variables that look like settings and are none: nobody reads them, so a typing error would go unnoticed."""
 
 import os
 from collections.abc import Iterable

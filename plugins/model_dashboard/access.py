@@ -1,4 +1,4 @@
-"""What a person may do, asked as Airflow's API asks it; it decides again when something is done."""
+"""What a person may do, asked the way Airflow's API asks it; the API decides again when something is done."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a change of champion answered, or what ended it, as sentences for people."""
+"""The outcome of a change of champion, or what ended it, as sentences for people."""
 
 from typing import Any
 

@@ -42,7 +42,7 @@ class ApprovedOperator(HITLOperator):
 
     @abstractmethod
     def decline(self, context: Context, by: str | None, why: str) -> str:
-        """Tidy up after a no, `by` None when nobody answered; the sentence that the task fails with."""
+        """Tidy up after a no (`by` is None when nobody answered); returns the sentence that the task fails with."""
 
     def needs_approval(self, context: Context) -> bool:
         return bool(context["params"]["approval"])
@@ -62,7 +62,7 @@ class ApprovedOperator(HITLOperator):
         return self.ask(context)
 
     def forget_answer(self, context: Context) -> None:
-        """The answer that is kept counts for nothing."""
+        """Forget the stored answer."""
         context["task_state_store"].delete(_ANSWER)
 
     def wait_beside(self, context: Context, trigger: BaseTrigger) -> Any:
@@ -98,7 +98,9 @@ class ApprovedOperator(HITLOperator):
 
 
 def deadline(store: Any) -> datetime:
-    """Another try does not make a question live longer; a task cleared after its end has as much time as a new one."""
+    """Another try does not extend the question; a task that is cleared after its deadline has as much time as a new
+    one.
+    """
     now, kept = datetime.now(UTC), store.get(_DEADLINE)
     if kept and datetime.fromisoformat(kept) > now:
         return datetime.fromisoformat(kept)

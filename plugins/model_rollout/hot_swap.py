@@ -124,10 +124,10 @@ class HotSwapOperator(ApprovedOperator):
         return done
 
     def _look_again(self, context: Context) -> None:
-        """The verdict may be days old when the task is cleared: what people said since counts, as harm does."""
+        """The verdict may be days old when the task is cleared: later confirmations count, and so does harm."""
         own = _request(context)
         seen = step(lambda p: p.judge_canary(self.model_type, self.version, proven=True, begun_by=own))
-        # Of what is on trial no more the promotion tells why, or that an earlier try did it.
+        # When it is no longer on trial, the promotion says why, or that an earlier try did it.
         if seen["decision"] == "abort" and self._abort(context, asker(context), seen["reason"]):
             self._forget_trial(context)
             raise _aborted(seen["reason"])
@@ -167,5 +167,5 @@ def _request(context: Context) -> str:
 
 
 def _canary(context: Context) -> bool:
-    # Of a model type that no canary tries, the form does not ask.
+    # For a model type that no canary tries, the form does not ask.
     return bool(context["params"].get("rollout") == "canary")

@@ -1,4 +1,4 @@
-"""How long a question to a person stays open, and the words for it."""
+"""How long a question to a person stays open, as a time and in words."""
 
 from datetime import timedelta
 

@@ -1,6 +1,6 @@
 """People hear of a question that waits for them, and of one that nobody answered.
 
-The next task that tells people sends it, the monitor's at the latest: a mail server that hangs holds no question up.
+The next task that tells people sends it, at the latest the monitor's, so that a hanging mail server delays no question.
 """
 
 import logging

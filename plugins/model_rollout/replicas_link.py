@@ -11,7 +11,7 @@ class ReplicasLink(BaseOperatorLink):
     name = "Replicas"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        # Where it is used: reading Airflow's configuration is no part of reading a DAG.
+        # Imported where it is used: parsing a DAG does not need Airflow's configuration.
         from airflow.sdk.configuration import conf
 
         base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")

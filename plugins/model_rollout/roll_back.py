@@ -40,7 +40,7 @@ def page_about_verdict(context: Any) -> None:
 
     (watch,) = context["task"].upstream_task_ids
     seen = context["ti"].xcom_pull(task_ids=watch)
-    # The champion that it looked at may serve for less long than this run has been going.
+    # Now, not when this run began: the champion that it condemns may have begun to serve later.
     asked = Asked(seen["target"], datetime.now(UTC), judged=seen["version"])
     _tell_failure(context, context["task"].conf["model_type"], asked)
     print_ending(context.get("exception"))
@@ -114,7 +114,7 @@ class RollBackOperator(ApprovedOperator):
 
 @contextmanager
 def _pointless_is_no_failure() -> Iterator[None]:
-    """What it was about went meanwhile: nobody is paged for that."""
+    """Its object has gone meanwhile: nobody is paged for that."""
     from pipeline.bootstrap import StaleTransition
 
     try:

@@ -1,4 +1,4 @@
-"""What a change of champion waits for without a worker: the verdict on a canary, or the answer to a question."""
+"""What a change of champion waits for without occupying a worker: the verdict on a canary, or an answer."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +9,7 @@ from plugins.polling import PollingTrigger
 
 class CanaryTrigger(PollingTrigger):
     """Fires with the verdict on the trial that the request `begun_by` began: `decision` (`promote` or `abort`) and
-    `reason`. What an earlier release kept names no request.
+    `reason`. A trigger of an earlier release names no request.
     """
 
     proven = False

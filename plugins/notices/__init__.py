@@ -33,7 +33,7 @@ def tell_people() -> None:
 
 
 def _tell_all(pipeline: "Pipeline", until: float) -> None:
-    """Also of what comes meanwhile."""
+    """Tells also what comes meanwhile."""
     tried: set[str] = set()
     while _besides(tried, pipeline):
         with pipeline.telling() as mine:

@@ -31,7 +31,7 @@ class WebhookNotifier(BaseNotifier):
         address = BaseHook.get_connection(self.conn_id).password or ""
         answer = httpx.post(address, json={"text": self.text}, timeout=_SECONDS)
         if not answer.is_success:
-            # httpx would say so with the address, which is a secret.
+            # httpx would name the address in its error, which is a secret.
             raise OSError(f"it answered {answer.status_code} {answer.reason_phrase}")
 
 
@@ -73,7 +73,7 @@ def _sent(conn_id: str, make: Callable[[Any, Notice], BaseNotifier], notice: Not
         secret = connection.password or ""
         # Not called as a callback: that would render what people typed as a template.
         make(connection, notice).notify({})
-    except Exception as error:  # noqa: BLE001 - whatever keeps a notice from leaving must not fail the task
+    except Exception as error:  # noqa: BLE001 - whatever keeps a notice from being sent must not fail the task
         why = f"{type(error).__name__}: {error}"
         log.warning("nothing could be sent through %s: %s", conn_id, _without(secret, why)[:_SHOWN_CHARACTERS])
         return False
@@ -85,7 +85,7 @@ def _without(secret: str, text: str) -> str:
 
 
 def _surely_absent(conn_id: str) -> bool:
-    """Not where nobody knows: what people were not told of is told later then."""
+    """False where nobody knows: then people are told later."""
     try:
         return find_connection(conn_id) is None
     except NobodyKnows as error:

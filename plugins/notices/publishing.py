@@ -34,15 +34,15 @@ def publish_soon(_context: Any = None) -> None:
 
 
 def keep_news(keep: Callable[[Any], Any]) -> str:
-    """`keep` puts an event into the outbox; then it is published and told. Empty, or why it is not kept: whoever is
-    asked once alone has to tell it otherwise.
+    """`keep` puts an event into the outbox; then it is published and told. Returns "", or why it was not stored: a
+    caller that gets no second chance has to tell it another way.
     """
     from pipeline.bootstrap import TryAgain
 
     try:
         step(keep)
     except (AirflowFailException, TryAgain) as error:
-        # What did harm, a setting too, may keep the news of it from being stored.
+        # The cause of the failure, such as a wrong setting, may also keep the news from being stored.
         return str(error)
     finally:
         publish_soon()
@@ -50,6 +50,6 @@ def keep_news(keep: Callable[[Any], Any]) -> str:
 
 
 def tell_at_once(subject: str, body: str) -> None:
-    """What cannot wait for the database: by whatever channel there is, without the outbox, so perhaps twice."""
+    """Tell people without the database and its outbox, by whatever channel there is, so perhaps twice."""
     for send in open_channels().values():
         send({"subject": subject, "body": body})

@@ -13,7 +13,7 @@ Read = Callable[[Any], dict[str, str]]
 
 
 class NotUsable(Exception):
-    """A connection that cannot be what it is meant for; the text goes on after its name."""
+    """A connection that cannot serve its purpose; the text continues after its name."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ SOURCES = (
         needed=False,
     ),
     Source("retraining_helper", ("postgres",), ("RETRAIN_HELPER_DSN",), _postgres("RETRAIN_HELPER_DSN")),
-    # Without faces nobody needs it.
+    # Not needed without faces.
     Source("retraining_access", ("postgres",), ("RETRAIN_ACCESS_DSN",), _postgres("RETRAIN_ACCESS_DSN"), needed=False),
     Source("retraining_s3", ("aws",), tuple(f"RETRAIN_S3_{name}" for name in _S3), _s3, needed=False),
     Source("retraining_rabbitmq", ("amqp", "amqps"), ("RETRAIN_AMQP_URL",), _rabbitmq),

@@ -14,7 +14,7 @@ from plugins.outside.finding import NobodyKnows, find_connection, find_variable
 
 THRESHOLDS = "retraining_thresholds"
 _PREFIX = "RETRAIN_"
-# A task asks several times; what somebody changes counts from the next minute on.
+# A task asks several times; a change takes effect within a minute.
 _KEPT_SECONDS = 60.0
 
 
@@ -39,14 +39,14 @@ def forget() -> None:
 
 
 def variables_beside() -> dict[str, str]:
-    """What Airflow gives, as a child process reads it; secrets among it."""
+    """Airflow's values as environment variables for a child process; secrets are among them."""
     from pipeline.bootstrap.settings_at_start import asked
 
     return {name: found.raw for name, found in asked(ask_airflow).items()}
 
 
 def thresholds_beside() -> dict[str, str]:
-    """Of these what is no secret, for a pod that has its own way to the outside world."""
+    """The thresholds among these, without secrets, for a pod that reaches the outside world by itself."""
     from pipeline.bootstrap.settings_at_start import thresholds
 
     return {name: raw for name, raw in variables_beside().items() if name in thresholds()}
@@ -59,7 +59,8 @@ def ask_airflow(unset: Collection[str]) -> Mapping[str, Any]:
     minute, found = int(time.monotonic() / _KEPT_SECONDS), dict[str, Outside]()
     try:
         for source in SOURCES:
-            # A connection is whole, or none: half of one and half of the environment would be somebody else's key.
+            # A connection counts as a whole or not at all: half from it and half from the environment would mix two
+            # keys.
             if set(source.gives) <= set(unset):
                 place = f"connection {source.conn_id}"
                 found |= {name: Outside(raw, place) for name, raw in _values(source, minute).items()}

@@ -7,7 +7,7 @@ from airflow.sdk import get_current_context
 
 
 def may_start(decision: Mapping[str, Any], dag_id: str) -> bool:
-    """When one is due, and none waits in the queue already: that one learns from the same corrections, and more."""
+    """Whether one is due and none is queued yet: a queued one will learn from the same corrections."""
     print(decision["reason"])
     if not decision["due"]:
         return False

@@ -12,7 +12,7 @@ from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import ModelType
 
 KINDS: dict[ModelType, Callable[[Wiring], ModelKind]] = {ModelType.LAUNDRY: Laundry}
-# Made and retrained in another way (`pipeline.bootstrap.faces`), put live, watched and taken back like any other.
+# Made and retrained in another way (`pipeline.bootstrap.faces`); deployed, watched and rolled back like any other.
 MADE_ELSEWHERE = frozenset({ModelType.FACE})
 # What a task of the Helper service shows.
 OF_HELPER_TASKS = ModelType.LAUNDRY
@@ -37,7 +37,9 @@ def complete(model_type: str) -> ModelType:
 
 
 def served(model_type: str) -> ModelType:
-    """Whose versions may go live and back: the complete types, and those made elsewhere. Raises `GiveUp` for others."""
+    """A type whose versions may go live and back: a complete one, or one that is made elsewhere. Raises `GiveUp` for
+    others.
+    """
     return next((one for one in MADE_ELSEWHERE if one == model_type), None) or complete(model_type)
 
 

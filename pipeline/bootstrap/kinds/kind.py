@@ -1,4 +1,4 @@
-"""What a model type is to the loop: all of it, or it is none."""
+"""What the loop needs to know of a model type; a type that lacks any of it is not complete."""
 
 from typing import Protocol
 
@@ -25,7 +25,7 @@ class ModelKind(Protocol):
 
     @property
     def recipe(self) -> Recipe:
-        """Its labels, what is chosen, how that is split, and how it is multiplied."""
+        """Its labels, and how photos are chosen, split and multiplied."""
 
     @property
     def inspector(self) -> PhotoInspector:

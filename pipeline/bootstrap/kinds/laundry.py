@@ -67,7 +67,7 @@ class Laundry:
         from pipeline.learning.trainer import KerasTrainer
 
         s = self._w.settings
-        # Before an attempt is begun: it would be none of the hyperparameters' fault.
+        # Before an attempt begins: the hyperparameters would not be to blame.
         demand_gpus(s.demanded_gpus)
         return KerasTrainer(
             PatientObjectStore(self._w.objects),
