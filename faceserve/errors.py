@@ -5,7 +5,7 @@ _PASSING = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"}
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether the same may succeed later; an error that nobody foresaw says nothing against what was asked for."""
+    """Whether the same call may succeed later; an unforeseen error says nothing against the request."""
     return not isinstance(error, ServingError) or error.status in _PASSING
 
 
@@ -62,7 +62,7 @@ class StaleEpoch(Refused):
 
 
 class NameTaken(Refused):
-    """The request's name is that of another change, which was made; the text says of which."""
+    """The request's name is already that of another change, which was made; the text says which."""
 
     status = "ALREADY_EXISTS"
 
@@ -102,7 +102,7 @@ class InferenceFailed(ServingError):
 
 
 class NotFinite(InferenceFailed):
-    """The engine's answer to this request has numbers that are none: it is no answer, and must not count as one."""
+    """The engine's answer to this request has numbers that are not finite, and must not count as an answer."""
 
 
 class ModelHangs(InferenceFailed):

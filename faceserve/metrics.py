@@ -134,7 +134,7 @@ class Metrics:
             self._count(known, seen, time.perf_counter() - started)
 
     def turned_away(self, model: str = "") -> None:
-        """A request was refused unread: where nobody knows what it asked for, that is what most others ask for."""
+        """A request was refused unread; as its model is unknown, it counts for the one that most requests ask for."""
         with self._lock:
             crowd = max(self._running, key=self._running.__getitem__, default="?")
         known = (model if model in self._models else "?") if model else crowd
@@ -195,7 +195,9 @@ class Metrics:
             self._running[model] += more
 
     def _know(self, model: str, version: str) -> None:
-        """A process lives for hundreds of deployments: the version that did nothing for longest leaves."""
+        """A process lives through hundreds of deployments: the series of the version that was idle for longest are
+        dropped.
+        """
         with self._lock:
             known = self._known[model]
             known.pop(version, None)

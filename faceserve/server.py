@@ -144,7 +144,7 @@ class Server:
         ending = [port.stop(self._settings.drain_seconds) for port in (self._inference, self._lifecycle)]
         ending += [self._http.stop()] if self._http else []
         for port in ending:
-            # Then every call was cancelled; one that does not end even so keeps nobody waiting.
+            # By then every call was cancelled; one that still does not end keeps nobody waiting.
             port.wait(self._settings.drain_seconds + _ENDING_SECONDS)
         if self._scraped:
             self._scraped.stop().wait(_ENDING_SECONDS)
@@ -284,7 +284,7 @@ class Server:
 
 
 def _traces(s: Settings) -> "Traces | None":
-    """Its libraries take half a second to load, so only who wants it waits for that."""
+    """Its libraries take half a second to load, so they are loaded only when wanted."""
     if not s.traces:
         return None
     from faceserve.protocols.traces import Traces

@@ -92,7 +92,7 @@ class S3Source:
         with _translated(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=place["Bucket"], Prefix=place["Key"])
             found = (one for page in pages for one in page.get("Contents", []))
-            # Of what was written in one piece it is the MD5 of the bytes.
+            # The MD5 of the bytes, when the object was written in one piece.
             return {f"s3://{place['Bucket']}/{one['Key']}": one["ETag"].strip('"') for one in found}
 
     def names(self, prefix: str, after: str) -> Sequence[str]:
@@ -130,5 +130,5 @@ def _translated(uri: str) -> Iterator[None]:
     except (ServingError, MemoryError):
         raise
     except Exception as error:
-        # Not every error of botocore and of what it uses is one of botocore's own: whatever it is, it may pass.
+        # Not every error is of botocore's own classes; any other may also pass.
         raise StorageUnavailable(f"S3: {type(error).__name__} {error}") from error

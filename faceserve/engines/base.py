@@ -15,7 +15,7 @@ Images = npt.NDArray[np.uint8]
 """RGB [N, H, W, 3]."""
 
 _SUFFIX = "_engine"
-# Fastest first; int8 is another file with answers of its own, so it is only used when asked for.
+# Fastest first; int8 is another file with slightly different answers, so it is only used when asked for.
 _AUTOMATIC = ("bf16", "f32")
 
 
@@ -33,7 +33,7 @@ class InferenceEngine(Protocol):
     def infer(self, images: Images) -> Output: ...
 
     def prepare(self, sizes: list[int]) -> None:
-        """Be quick from the first call of these batch sizes on."""
+        """Warm up, so that calls of these batch sizes are fast from the first on."""
 
     def close(self) -> None:
         """Release what the model holds; no call may follow."""
@@ -71,18 +71,18 @@ def precisions(name: str, wanted: str) -> tuple[str, ...]:
 
 
 def artifact_key(name: str, precision: str) -> str:
-    """Under which name a manifest lists the file for this engine and precision."""
+    """The name under which a manifest lists the file for this engine and precision."""
     return f"{name}-int8" if precision == "int8" else name
 
 
 def demand_entry(path: Path, pattern: str) -> None:
-    """By another name a library reads another format, or another file than the one named. Raises `ValueError`."""
+    """Raises `ValueError` for an odd file name: with it a library would read another format, or another file."""
     if not path.match(pattern):
         raise ValueError(f"the model's file is {path.name[:80]!r}, {pattern} is needed")
 
 
 def demand_uint8(found: npt.DTypeLike) -> None:
-    """Engines would convert in silence, or fail at the first request. Raises `ValueError`."""
+    """Raises `ValueError` for other types, which engines would convert silently, or fail on at the first request."""
     if np.dtype(found) != np.uint8:
         raise ValueError(f"the model takes {np.dtype(found)} images, uint8 is needed")
 

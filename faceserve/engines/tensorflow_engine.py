@@ -19,7 +19,7 @@ class TensorFlowEngine:
     def __init__(self, path: Path, threads: int) -> None:
         import tensorflow as tf
 
-        # TensorFlow is given the folder, and takes the file of this name: it must be the one that is looked at.
+        # TensorFlow is given the folder and reads the file of this name, so this must be the file that is checked.
         demand_entry(path, "saved_model.pb")
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)

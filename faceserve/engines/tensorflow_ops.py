@@ -58,7 +58,7 @@ def beyond_calculating(saved_model: Any) -> list[str]:
 
 
 def _done_by(nodes: Iterable[Any], functions: dict[str, list[Any]]) -> set[str]:
-    """Operations, and what is called that is no function of this graph."""
+    """Names of operations, and of called functions that are not in this graph."""
     return {name for node in nodes for name in (node.op, *(set(_in_attributes(node)) - functions.keys() - {""}))}
 
 

@@ -1,4 +1,4 @@
-"""What changed in a gallery lately, so that a replica learns of one person without listing everybody."""
+"""The latest changes of a gallery, so that a replica learns of one person without listing everybody."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from faceserve.storage import Stores
 log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 600.0
-# A change that was begun before others, by a clock that is behind, and is written after them.
+# How late a change may be written whose key is older, because it was begun earlier or by a slow clock.
 _LATE_SECONDS = 120.0
 _MAX_BYTES = 1 << 12
 # Milliseconds since 1970 in the keys of changes, so that the order of keys is theirs.
@@ -46,7 +46,9 @@ class ChangeLog:
         self._revision = f"{uri.rstrip('/')}/{model}.revision"
 
     def revision(self) -> str:
-        """Another one after every change, by whichever replica; empty before the first. Raises `StorageUnavailable`."""
+        """A value that differs after every change, by whichever replica; empty before the first. Raises
+        `StorageUnavailable`.
+        """
         try:
             return self._hurried.read(self._revision, _MAX_BYTES).decode("ascii", "replace")
         except FileNotFoundError:
@@ -56,7 +58,7 @@ class ChangeLog:
         self._tell(person_of(name), {"name": name, "withdrawn": False})
 
     def tell_withdrawn(self, name: str) -> str:
-        """The change's key. Without the name: what is told of who is gone names nobody."""
+        """Returns the change's key. The name is left out: nothing may name a person who is gone."""
         return self._tell(person_of(name), {"withdrawn": True})
 
     def forget(self, name: str, before: str) -> None:
@@ -69,7 +71,7 @@ class ChangeLog:
                 self._source.delete(f"{self._prefix}{key}")
 
     def _tell(self, person: str, said: Mapping[str, object]) -> str:
-        """The change first: who reads its revision finds it."""
+        """The change is written first, so that whoever reads the new revision finds it."""
         newest = max(map(_milliseconds, self._keys(_now() - _LATE_SECONDS)), default=0)
         key = f"{max(newest + 1, int(_now() * 1000)):0{_DIGITS}d}-{person}-{uuid.uuid4().hex}"
         self._source.write(f"{self._prefix}{key}", json.dumps(said).encode())
@@ -105,7 +107,7 @@ class ChangeLog:
         return [key for key in found if key[:_DIGITS].isdecimal()]
 
     def _read(self, key: str) -> Change | None:
-        """None for what is gone again, and for what is no change."""
+        """None for an object that is gone again, or is no change."""
         try:
             said = json.loads(self._source.read(f"{self._prefix}{key}", _MAX_BYTES))
             withdrawn = said["withdrawn"] is True
@@ -123,7 +125,7 @@ def withdrawn_of(changes: Mapping[str, Change]) -> frozenset[str]:
 
 
 def person_of(name: str) -> str:
-    """What a canonical name is called where it must not stand."""
+    """The hash that stands for a canonical name where the name must not appear."""
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -60,7 +60,7 @@ class VectorComparisonEngine:
         if not self._identities:
             return []
         similarities = self._vectors @ vector
-        # Sorting all of 100 000 takes longer than comparing with them; those at the end of the list may be alike.
+        # Sorting all 100 000 takes longer than comparing with them, so only the best are sorted.
         last = np.partition(similarities, -count)[-count] if count < len(similarities) else -np.inf
         (alike,) = np.nonzero(similarities >= last)
         order = alike[np.argsort(-similarities[alike], kind="stable")][:count]

@@ -22,17 +22,17 @@ from faceserve.rollout.lifecycle import ModelLifecycleManager
 
 log = logging.getLogger(__name__)
 
-# Nobody is named out of a gallery that was looked at longer ago: another replica may have withdrawn somebody since.
+# After this time a look at the gallery no longer counts: another replica may have withdrawn somebody since.
 FRESH_SECONDS = 1.0
 # Objects that people put there or deleted by hand are told by no change: all are listed again so often, or less often
 # where listing takes long.
 _LISTED_SECONDS, _LISTED_SHARE = 60.0, 0.05
-# Of what happened longer ago than half of the time that changes are kept, some may be forgotten.
+# Of changes older than half of the time they are kept, some may already be forgotten.
 _LOG_SECONDS = KEPT_SECONDS / 2
 _PATIENCE_SECONDS = 5.0
 # Where nobody has compared for a while, looking is left to the request that does.
 _BUSY_SECONDS, _IDLE_LOOK_SECONDS = 60.0, 10.0
-# Less than the lifecycle port's spare places, so that a rollback always finds one.
+# Fewer than the lifecycle port's spare places, so that a rollback always finds one.
 _CHANGES_AT_ONCE = 4
 _NOT_IN_TIME = "the gallery could not be read in time: ask another replica or later"
 
@@ -118,7 +118,7 @@ class Enrolment:
                 self._away.add(model)
 
     def list_again(self) -> None:
-        """Beside the looks, which wait for none of it: what was put there or deleted by hand."""
+        """Finds what was put there or deleted by hand; looks do not wait for it."""
         for model, gallery in self._galleries.items():
             began = time.monotonic()
             ended, took = self._listed.setdefault(model, (began, 0.0))
@@ -153,14 +153,14 @@ class Enrolment:
     # Inside
 
     def _faces(self, generation: Generation, deadline: float) -> VectorComparisonEngine:
-        """Everybody who is enrolled, as it was a moment ago."""
+        """Everybody who is enrolled, as of a moment ago."""
         if not self._galleries[generation.model].there:
             return VectorComparisonEngine()
         self._compared_at[generation.model] = time.monotonic()
         until = min(deadline, time.monotonic() + _PATIENCE_SECONDS)
         looked = self._looked.get(generation)
         while looked is None or not _fresh(looked):
-            # Looking may have taken so long that it is no news any more.
+            # Looking may have taken so long that its result is outdated.
             if not generation.hold():
                 raise NoModel(f"{generation.version} was freed before it could compare: ask again")
             try:
@@ -189,7 +189,7 @@ class Enrolment:
         return True
 
     def _seen(self, model: str) -> int:
-        """Have every generation look; how many are enrolled, as the active one sees it."""
+        """Have every generation look; returns how many are enrolled, according to the active one."""
         snapshot = self._manager.snapshot(model)
         for generation in self._held(model):
             self._look(generation)

@@ -31,7 +31,9 @@ def unit_length(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def embedded_each(
     extractor: FeatureExtractor, photos: list[tuple[str, Images]]
 ) -> list[tuple[list[str], npt.NDArray[np.float32]]]:
-    """Who is embedded, and as what; a photo that the model has no finite numbers for costs no other its place."""
+    """The embedded identities and their vectors; a photo for which the model gives no finite numbers is left
+    out alone.
+    """
     if not photos:
         return []
     try:

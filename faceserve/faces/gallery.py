@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _AT_ONCE = 16
 _MAX_PHOTO_BYTES = 32 << 20
-# What a cosine may differ by where vectors were turned, not computed: as golden embeddings of faces may.
+# How far cosines may differ where vectors were transformed and not computed: as far as golden embeddings of faces may.
 _ROUNDING = 1e-4
 
 
@@ -49,7 +49,7 @@ class Listing:
     new: Known = field(default_factory=Known)
 
 
-# By object; what could not be read has no mark, so that the next look tries it again.
+# Marks by object; an object that could not be read has none, so that the next look tries it again.
 _Unread = dict[str, FileNotFoundError | ObjectRefused]
 
 
@@ -92,15 +92,15 @@ class Gallery:
         uri = self._uri(identity)
         self._darkroom.decoded_next(photo)
         self._source.write(uri, photo)
-        # After the photo, never before: who reads of it must find it.
+        # After the photo, never before: whoever reads of the change must find the photo.
         self._log.tell_enrolled(named(identity))
 
     def withdraw(self, identity: str) -> None:
-        """In every form of the name, also one that could only be enrolled earlier."""
+        """Removes every form of the name, even one that only earlier releases accepted."""
         self._demand_a_place()
         if not (name := named(identity)):
             raise BadRequest("nobody has no name")
-        # First, so that nobody is named any more whose deletion is cut off.
+        # First, so that a person whose deletion breaks off is not named any more.
         self._log.tell_withdrawn(name)
         if can_be_enrolled(name):
             self._source.delete(f"{self._prefix}{name}")
@@ -108,7 +108,7 @@ class Gallery:
             self._note_forms(self._source.marks(self._prefix))
         for other in (self._other_forms or {}).get(name, ()):
             self._source.delete(other)
-        # Once more, after whatever was enrolled meanwhile: of that the photo is gone.
+        # A second time, in case the person was enrolled meanwhile: that photo was deleted as well.
         self._log.forget(name, before=self._log.tell_withdrawn(name))
 
     def revision(self) -> str:
@@ -149,7 +149,7 @@ class Gallery:
         return Listing({u: m for u, m in self._one_each(found).items() if self._name(u) not in there}, changes, left)
 
     def looked_at(self, extractor: FeatureExtractor, listing: Listing, known: Known) -> Listing:
-        """With what is new in it embedded, which may take longer still."""
+        """The listing with its new photos embedded, which may take even longer."""
         new = sorted(uri for uri, mark in listing.found.items() if known.marks.get(uri) != mark)
         unread: _Unread = {}
         identities, vectors, _ = self._embedded(extractor, new, unread)
@@ -191,7 +191,7 @@ class Gallery:
         return Known(revision, marks, faces, listing.left)
 
     def agrees(self, extractor: FeatureExtractor, known: Known) -> bool:
-        """Whether the extractor says of some photos what is known of them; where none can be read nobody knows.
+        """Whether the extractor computes for some photos the vectors that are known; False where none can be read.
 
         Of those that are still what they were: who was enrolled anew meanwhile says nothing of the extractor.
         """
@@ -215,7 +215,7 @@ class Gallery:
         return {name for name in names if person_of(name) in withdrawn}
 
     def _one_each(self, found: Mapping[str, str]) -> Mapping[str, str]:
-        """Of objects that are one person's, the one under the canonical name, which was written last."""
+        """One object for each person: the one under the canonical name, which was written last."""
         forms: dict[str, list[str]] = {}
         for uri in found:
             forms.setdefault(self._name(uri), []).append(uri)
@@ -225,7 +225,7 @@ class Gallery:
     def _embedded(
         self, extractor: FeatureExtractor, uris: list[str], unread: _Unread
     ) -> tuple[list[str], list[npt.NDArray[np.float32]], dict[str, str]]:
-        """Who is embedded, as what, and the marks of all that was read."""
+        """The embedded identities, their vectors, and the marks of all objects that were read."""
         identities: list[str] = []
         vectors: list[npt.NDArray[np.float32]] = []
         marks: dict[str, str] = {}
@@ -252,7 +252,7 @@ class Gallery:
             return None
 
     def _gives_out_one_of(self, uris: Iterable[str]) -> bool:
-        """Else the store refuses us, and not some objects."""
+        """Otherwise the store refuses us altogether, and not single objects."""
         for uri in islice(uris, _AT_ONCE):
             try:
                 self._source.read(uri, _MAX_PHOTO_BYTES)
@@ -271,7 +271,7 @@ class Gallery:
         self._other_forms = forms
 
     def _name(self, uri: str) -> str:
-        """What is too long for a name is left as it is, which is nobody's."""
+        """A text too long for a name is left as it is: it is nobody's name."""
         key = uri.removeprefix(self._prefix)
         try:
             return canonical(key)

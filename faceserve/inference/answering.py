@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 # More copies than this are dropped: shadow traffic must not pile up behind a busy server.
 _MAX_MIRRORED = 16
-# And so is a copy for which there is no quiet moment within this time.
+# A copy that finds no quiet moment within this time is dropped, too.
 _IDLE_SECONDS = 1.0
 
 
@@ -123,7 +123,7 @@ class Answering:
             return Answer(output, lease.generation, lease.epoch, "stable")
 
     def _counted_when_over(self, model: str, canary: Canary, outcome: "Future[Answered]") -> None:
-        """How long the candidate takes is known when it is through, although nobody waited for that."""
+        """Counts the candidate's time when it is through, although its caller no longer waits."""
 
         def over(outcome: "Future[Answered]") -> None:
             on_trial = self._manager.snapshot(model).canary

@@ -61,14 +61,14 @@ class _Call:
         self._engine = engine
         self._images = images
         self._asked = asked
-        # As a batch's: when its thread runs. On a busy machine that may be long after it was started, and the wait for
-        # the interpreter's turn is not the model's time.
+        # As for a batch, time counts from when the thread runs. On a busy machine that may be long after its start, and
+        # waiting for the interpreter is not the model's time.
         self._began: float | None = None
         self.outcome: Future[Answered] = Future()
         self._given_up = False
 
     def seconds_left(self, seconds: float) -> float:
-        """Of those that the model may take."""
+        """Seconds left of those that the model may take."""
         return seconds if self._began is None else self._began + seconds - time.monotonic()
 
     def hangs(self, seconds: float) -> bool:
@@ -162,7 +162,7 @@ class Apart:
         return max(0.0, min(_seconds_until(deadline), call.seconds_left(self._call_seconds), _LOOK_SECONDS))
 
     def _take_place(self, lane: _Lane, deadline: float, wanted: Callable[[], bool]) -> None:
-        """As long as every place is taken somebody may find out that the model hangs."""
+        """Waits while every place is taken; meanwhile somebody may find out that the model hangs."""
         while not lane.hangs(self._call_seconds):
             left = _seconds_until(deadline)
             taken = lane.free.acquire(timeout=min(left, _LOOK_SECONDS))

@@ -142,7 +142,7 @@ class Batcher:
         batch, request.batch = request.batch, []
         if batch:
             self._run(engine, batch)
-        del batch  # Its other requests may hold an error that knows this frame.
+        del batch  # Other requests may hold an error whose traceback refers to this frame.
         error, request.error = request.error, None
         try:
             if error is not None:
@@ -150,7 +150,7 @@ class Batcher:
             assert request.output is not None
             return request.output
         finally:
-            # An error knows where it was raised, and so whatever is known there.
+            # An error refers to the frame that raised it, and so to everything in that frame.
             del error
 
     def _await(self, engine: InferenceEngine, request: _Request) -> None:
@@ -262,7 +262,7 @@ class Batcher:
             del self._queues[engine]
 
     def _in_pieces(self, run: _Run, images: Sequence[Images]) -> tuple[Output, int]:
-        """And in how many calls: one if the engine is warm for that size, else several; each may take its time."""
+        """One engine call if it is warm for that size, else several; each may take its full time."""
         together = images[0] if len(images) == 1 else np.concatenate(images)
         outputs, at = [], 0
         while at < len(together):
@@ -279,7 +279,7 @@ def _share(run: _Run, output: Output, calls: int) -> None:
     at, each = 0, (time.monotonic() - run.began) / len(output.features)
     for request in run.batch:
         end, waited = at + len(request.images), run.began - request.arrived
-        # Who shares a call with a photo that the model cannot answer gets an answer all the same.
+        # A request that shares a call with a photo the model cannot answer still gets its answer.
         try:
             request.output = Answered(output.probabilities[at:end], output.features[at:end], each, waited, calls)
             calls = 0

@@ -38,7 +38,7 @@ class Fetching:
         with ExitStack() as counted:
             held = counted.enter_context(self.admission.arriving())
             self._begin(uri, held, found)
-            # Also what comes when nobody waits any more counts until it is dropped.
+            # A photo that arrives when nobody waits any more also counts until it is dropped.
             uncount = counted.pop_all().close
         try:
             yield found.result(self.seconds)
@@ -61,7 +61,7 @@ class Fetching:
             photo = self._collected(uri, held)
         except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             self._free.release()
-            # What it came through holds what has come of the photo.
+            # The traceback refers to what has arrived of the photo.
             found.set_exception(error.with_traceback(None))
         else:
             self._free.release()

@@ -8,7 +8,7 @@ import resource
 from dataclasses import dataclass
 from typing import Self
 
-# For what is no connection to a port: files of models and state, the store, the registry, a child that tries a model.
+# Kept for everything else: files of models and state, the store, the registry, a child that tries a model.
 _SPARE = 256
 _ENOUGH = 8192
 _MOST_INFERENCE, _MOST_OTHER = 4096, 512
@@ -24,7 +24,9 @@ class Connections:
 
     @classmethod
     def within(cls, descriptors: int) -> Self:
-        """Some are always left over, unless there are too few for anything."""
+        """The connections for this many descriptors; some descriptors are always left, unless there are too few for
+        anything.
+        """
         room = max(0, descriptors - min(_SPARE, descriptors // 2))
         other = max(1, min(_MOST_OTHER, room // 6))
         return cls(max(1, min(_MOST_INFERENCE, room - 3 * other)), other, other)
@@ -35,7 +37,7 @@ class Connections:
 
 
 def raised() -> int:
-    """How many descriptors this process may have, once it has raised that as far as it may and needs."""
+    """Raises this process's limit as far as allowed and needed; returns the limit."""
     soft, hard = (_ENOUGH if limit == resource.RLIM_INFINITY else limit for limit in _limits())
     if soft < min(hard, _ENOUGH):
         soft = min(hard, _ENOUGH)

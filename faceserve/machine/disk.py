@@ -1,4 +1,4 @@
-"""What was written stays written, also when the power goes."""
+"""What was written stays written, even when the power fails."""
 
 import os
 from pathlib import Path

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 _CGROUPS = Path("/sys/fs/cgroup")
-# By version of control groups: the limit, what is used, and where it says which of that are files' pages.
+# For each version of control groups: the limit, the usage, and where it says how much of that is page cache.
 _ACCOUNTS = (
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),

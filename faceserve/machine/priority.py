@@ -15,7 +15,7 @@ from typing import TypeVar
 log = logging.getLogger(__name__)
 
 _NICEST = 19
-# Several times what loading takes beside as many requests as a replica can answer.
+# Several times as long as loading takes beside a full load of requests.
 _PATIENCE_SECONDS = 5.0
 _Found = TypeVar("_Found")
 
@@ -67,7 +67,7 @@ def each_aside(works: Sequence[Callable[[], _Found]], patience_seconds: float = 
 def _do(
     works: Sequence[Callable[[], _Found]], done: "queue.SimpleQueue[Future[_Found]]", over: threading.Event
 ) -> None:
-    """Until `over`: what nobody waits for any longer is not begun."""
+    """Works until `over`: what nobody waits for any more is not begun."""
     lower()
     for work in works:
         if over.is_set():

@@ -1,4 +1,4 @@
-"""How much a process did with the processor, and how much it waited for anything but the processor."""
+"""How long a process computed, and how long it waited for anything but the processor."""
 
 import time
 from contextlib import suppress
@@ -42,7 +42,7 @@ class Spent:
         return float(times.user + times.system)
 
     def _wants(self) -> bool:
-        """Whether a thread would run this moment, if it could."""
+        """Whether any thread would run at this moment if it got the processor."""
         for thread in Path(f"/proc/{self._pid}/task").glob("*/stat"):
             # The name before the state is in brackets, and may have any in it.
             with suppress(OSError):

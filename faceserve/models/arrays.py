@@ -1,4 +1,4 @@
-"""Arrays of an artifact's `.npz` file, read so that no file can harm who reads it."""
+"""Arrays of an artifact's `.npz` file, read so that no file can harm its reader."""
 
 import zipfile
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from faceserve.errors import BadArtifact
 
 Array = npt.NDArray[Any]
-# What NumPy writes; the others unpack without a limit, a few bytes to gigabytes.
+# The compressions that NumPy writes; others could unpack a few bytes to gigabytes.
 _PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 

@@ -50,7 +50,7 @@ class ArtifactCache:
         return self.opened(manifest_sha256)
 
     def opened(self, manifest_sha256: str) -> tuple[ArtifactManifest, Path]:
-        """What `fetch` put there and checked a moment ago."""
+        """What `fetch` stored and checked a moment ago."""
         folder = self._folder / manifest_sha256
         return self._manifest((folder / MANIFEST).read_bytes(), manifest_sha256), folder
 
@@ -67,7 +67,7 @@ class ArtifactCache:
             return False
 
     def _demand_signature(self, uri: str, folder: Path) -> None:
-        """The signature lies beside what it signs, so that a start needs no store for it."""
+        """The signature is kept beside the manifest, so that a start needs no store for it."""
         if self._public_key is None:
             return
         kept = folder / signature.SIGNATURE
@@ -91,7 +91,9 @@ class ArtifactCache:
         return True
 
     def _needed(self, manifest: ArtifactManifest) -> dict[str, str]:
-        """Golden predictions, reasons, head, and the folder of the engine used; other engines' files never come."""
+        """The files that are fetched: golden predictions, reasons, head, and those of the engine in use; never those of
+        other engines.
+        """
         entries = [entry for key in self._keys if (entry := manifest.engines.get(key))]
         folders = tuple(f"{entry.rpartition('/')[0]}/" if "/" in entry else entry for entry in entries)
         return {
@@ -101,7 +103,7 @@ class ArtifactCache:
         }
 
     def keep_only(self, manifest_hashes: set[str], being_fetched: set[str]) -> None:
-        """Delete other artifacts, and what is half-written of those that nobody fetches just now."""
+        """Delete other artifacts, and half-written ones that nobody is fetching just now."""
         for folder in self._folder.iterdir():
             name = folder.name
             half_written = name.startswith(_PARTIAL)
@@ -179,7 +181,7 @@ def _write(chunks: Iterable[bytes], target: Path) -> str:
 
 
 def _kept(body: bytes, target: Path) -> None:
-    """Whole or not at all, also when the power goes."""
+    """The folder is kept whole or not at all, even when the power fails."""
     partial = target.with_name(f"{target.name}.partial")
     with partial.open("wb") as file:
         file.write(body)
@@ -189,7 +191,7 @@ def _kept(body: bytes, target: Path) -> None:
 
 
 def _removed(folder: Path) -> None:
-    """Raises `DiskUnusable`: what cannot be removed must not be taken for what is fetched in its place."""
+    """Raises `DiskUnusable`: a folder that cannot be removed must not be taken for the one fetched in its place."""
     try:
         shutil.rmtree(folder)
     except OSError as error:

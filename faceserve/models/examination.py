@@ -95,7 +95,7 @@ def _difference(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32
 
 
 def _turned(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
-    """How far the cosine of any embedding and the trainer's is from 1; what has no direction is infinitely far."""
+    """The largest distance from 1 of the cosine between an embedding and the trainer's; infinite for a zero vector."""
     if found.shape != expected.shape:
         return float("inf")
     lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)

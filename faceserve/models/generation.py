@@ -12,7 +12,7 @@ from include.contract.identification import threshold_among
 from include.contract.manifest import ArtifactManifest
 
 _LONGEST_VERSION = 200
-# A scheme, a bucket and the longest key that S3 has take half of it.
+# Twice as long as a scheme, a bucket and the longest key that S3 has.
 _LONGEST_URI = 2000
 
 
@@ -86,7 +86,7 @@ class Generation:
         return self.origin.version
 
     def threshold_among(self, people: int) -> float | None:
-        """From which cosine on somebody is named where a photo is looked for among so many (1:N)."""
+        """The cosine from which somebody is named where a photo is searched among this many people (1:N)."""
         return None if self.threshold is None else threshold_among(people, self.identification, self.threshold)
 
     @property
@@ -95,7 +95,7 @@ class Generation:
         return {"probabilities": len(self.labels), "features": self.feature_width}
 
     def hold(self) -> bool:
-        """Count one more request; False if this generation was freed meanwhile: then another one serves."""
+        """Count one more request; False if this generation was freed meanwhile, so that another one serves."""
         with self._idle:
             if not self._closed:
                 self._held += 1

@@ -56,7 +56,8 @@ class Loader:
         beside = Beside(Reasons.of(folder, manifest), Projection.of(folder, manifest))
         engine = self._examination.loaded(folder, manifest, self._load_engine, examined.precision)
         loaded = time.perf_counter()
-        # Other requests' work would count as the candidate's, unless it was tried out in a process of its own.
+        # Work for other requests would count as the candidate's; so the figure comes from a process of its own, if
+        # there is one.
         cpu_ms = examined.cpu_ms if self._vet else 0.0
         generation = Generation(origin, manifest, engine, precision=examined.precision, cpu_ms=cpu_ms, beside=beside)
         try:

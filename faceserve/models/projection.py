@@ -1,4 +1,6 @@
-"""How a face model turns the embeddings of a network that others share: what one said of a face says what others do."""
+"""How a face model transforms the embeddings of a base network that models share: one model's embedding gives the
+other's.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from faceserve.models.arrays import read_arrays
 from include.contract.manifest import HEAD, ArtifactManifest
 
 _MAX_BYTES = 64 << 20
-# Of a matrix that all but loses a direction what was lost does not come back.
+# A matrix that nearly loses a direction cannot be inverted exactly enough.
 _WORST_CONDITION = 1e3
 
 
@@ -25,7 +27,7 @@ class Projection:
 
     @classmethod
     def of(cls, folder: Path, manifest: ArtifactManifest) -> Self | None:
-        """None for a model that says nothing of it, or turns so that there is no way back. Raises `BadArtifact`."""
+        """None for a model without one, or whose matrix cannot be inverted. Raises `BadArtifact`."""
         base = manifest.extra.get("base_sha256")
         if HEAD not in manifest.files or not isinstance(base, str) or not (folder / HEAD).exists():
             return None
@@ -40,7 +42,9 @@ class Projection:
         return cls(base, matrix) if np.linalg.cond(matrix) < _WORST_CONDITION else None
 
     def to(self, other: "Projection") -> npt.NDArray[np.float64] | None:
-        """What turns embeddings of this model into those of the other, lengths aside; None where they share no base."""
+        """The matrix that turns embeddings of this model into those of the other, lengths aside; None where their bases
+        differ.
+        """
         if self.base != other.base or self.matrix.shape != other.matrix.shape:
             return None
         return np.asarray(np.linalg.solve(self.matrix, other.matrix), np.float64)

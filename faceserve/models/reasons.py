@@ -41,7 +41,7 @@ class Reasons:
             weights, bias = weights.astype(np.float32), bias.astype(np.float32)
         if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
             raise BadArtifact(f"{REASONS} has values that are not finite")
-        # A type of NumPy's says how long the longest may be, in characters of four bytes.
+        # NumPy's type gives the longest length, in characters of four bytes.
         if names.dtype.itemsize > 4 * _LONGEST_NAME:
             raise BadArtifact(f"{REASONS} has names of more than {_LONGEST_NAME} characters")
         return cls(_texts(names), weights, bias)

@@ -39,7 +39,7 @@ _LOOK_SECONDS = 0.25
 # A busy machine may make a candidate take this many times as long as it is allowed; then nobody waits any longer.
 _PATIENCE = 4
 _LEAST_BYTES = 256 << 20
-# For what serves, should it need more meanwhile.
+# A reserve for what serves, should it need more meanwhile.
 _SPARE_BYTES = 128 << 20
 # The child's first word: from now on the time is the candidate's, no longer the store's, and so is what fails.
 _HAS_FILES = "has files", ""
@@ -172,11 +172,13 @@ def _vet(word: Connection, vetting: ChildVetting, model: str, origin: Origin) ->
 
 
 def _end_with_the_server() -> None:
-    """By a signal that nobody here handles: a model that hangs with Python's lock lets no thread do it."""
+    """Dies with the server by a signal that nobody handles: a model that hangs with Python's lock lets no
+    thread run.
+    """
     server = multiprocessing.parent_process()
     assert server is not None
     fcntl.fcntl(server.sentinel, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(server.sentinel, fcntl.F_SETFL, fcntl.fcntl(server.sentinel, fcntl.F_GETFL) | os.O_ASYNC)
     if not server.is_alive():
-        # It ended before there was anybody to tell.
+        # The server ended before the signal was set up.
         os._exit(1)

@@ -86,7 +86,7 @@ class Draining(grpc.ServerInterceptor):
             return continuation(details)
 
         def refuse(request: Any, context: grpc.ServicerContext) -> None:
-            # By then a client's channel has found another replica.
+            # By then a client's channel will have found another replica.
             sentence = "this replica is shutting down: ask another one"
             refuse_for_now(context, sentence, grpc.StatusCode.UNAVAILABLE, ELSEWHERE_MS)
 

@@ -129,7 +129,7 @@ class HealthServicer(pb_grpc.HealthServicer):
             watcher.send(None)
 
     def _news(self, watcher: _Watcher) -> tuple[int | None, bool]:
-        """What it does not know yet, or whether there will never be any."""
+        """News for it, if any; and whether there will never be any more."""
         with self._lock:
             now = self._statuses.get(watcher.service, _UNKNOWN)
             if now == watcher.seen:

@@ -19,9 +19,10 @@ Side = Literal["stable", "canary"]
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 # With fewer requests than this, a mean says nothing.
 _LATENCY_REQUESTS = 20
-# What no user notices refuses no candidate: a busy machine makes several times as much of what a fast network takes.
+# A difference that no user notices refuses no candidate: on a busy machine a fast network may take several times as
+# long.
 _NOTICED_SECONDS = 0.005
-# With fewer errors than this, the stable version's rate is not known well enough to excuse the candidate.
+# With fewer errors than this, the stable version's error rate is not known well enough to excuse the candidate.
 _ERRORS_OF_A_RATE = 5
 
 

@@ -10,7 +10,7 @@ from faceserve.rollout.snapshot import Canary, Snapshot
 
 log = logging.getLogger(__name__)
 
-# Should a caller go in the moment between its look and its wait.
+# In case a caller goes in the moment between its look and its wait.
 _LOOK_SECONDS = 1.0
 
 
@@ -62,7 +62,7 @@ class Changes:
         self._metrics.refusals.labels(model).inc()
 
     def counted(self, before: Snapshot, after: Snapshot) -> None:
-        """Under the lock of the exchange, so that figures follow one another as the exchanges do; it calls nobody."""
+        """Called under the lock of the exchange, so that figures follow the order of exchanges; it calls nobody."""
         self._metrics.serves(after.model, str(_active(after)), instead_of=_active(before))
         self._metrics.canary_share.labels(after.model).set(_share(after))
 

@@ -20,7 +20,7 @@ class ComingBack:
         self._manager = manager
         self._registry = registry
         self._stopped = threading.Event()
-        # What was said once is not said every few seconds.
+        # Problems that were logged once are not logged every few seconds.
         self._unknown: set[str] = set()
 
     def restore(self) -> None:
@@ -37,7 +37,7 @@ class ComingBack:
                 return
 
     def _attempt(self) -> bool:
-        """Whether another attempt is due; so it is after one that failed in a way that nobody foresaw."""
+        """Whether another attempt is due; one that failed unexpectedly is always repeated."""
         try:
             return bool(self._waiting())
         except Exception:
@@ -45,7 +45,9 @@ class ComingBack:
             return True
 
     def _waiting(self) -> set[str]:
-        """The models that do not serve what they should, but may: the registry, the store or room comes back."""
+        """Models that do not serve what they should, and may do so later: once the registry, the store or memory is
+        back.
+        """
         words = self._words()
         problems = self._manager.restore(words)
         for model, problem in problems.items():
@@ -56,7 +58,7 @@ class ComingBack:
         return waiting | {model for model in self._unknown if not self._manager.settled(model)}
 
     def _words(self) -> dict[str, Word]:
-        """The registry's, by model; as long as it does not answer, what serves stands in for what it may name."""
+        """The registry's word for each model; until it answers, what serves only stands in."""
         if self._registry is None:
             return {}
         found: dict[str, Word] = {}

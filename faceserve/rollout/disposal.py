@@ -1,4 +1,4 @@
-"""Frees versions that serve no more, in memory and on disk, without delaying requests."""
+"""Frees versions that no longer serve, in memory and on disk, without delaying requests."""
 
 import logging
 import random
@@ -37,7 +37,7 @@ class Disposal:
             _aside(self.free, generation)
 
     def free(self, generation: Generation) -> None:
-        """Waits for the last request. An engine that fails at its end is given up, and nothing else with it."""
+        """Waits for the last request. An engine that fails while it is closed is given up, and nothing else with it."""
         try:
             if not generation.close_when_idle(self.keeping.drain_seconds):
                 log.warning("%s still had requests after %s s", generation.version, self.keeping.drain_seconds)

@@ -1,8 +1,8 @@
-"""How a trial ended, also one that ended with its process."""
+"""How a trial ended, even one that ended with its process."""
 
 from dataclasses import dataclass
 
-# A process may end once for any reason; of the second time the candidate is the reason to believe.
+# A process may end once for any reason; the second time the candidate is the likely cause.
 _LOSSES = 2
 
 
@@ -19,8 +19,8 @@ class Concluded:
 
 
 def lost(version: str, losses: int) -> Concluded:
-    """What a process that ended while it tried `version` says of it when it comes back, after the second time that it
-    did harm.
+    """What a process says of `version` when it comes back after ending while it tried it; after the second time, that
+    it did harm.
     """
     if losses < _LOSSES:
         return Concluded(version, "lost", f"ended while it tried {version}", losses)

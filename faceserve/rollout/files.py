@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Files:
-    """Room is made before it is needed: a disk full of what was refused takes the next version all the same."""
+    """Room is made before it is needed, so that a disk full of refused versions still takes the next one."""
 
     def __init__(self, slots: Slots, loader: Loader) -> None:
         self._slots = slots
@@ -23,7 +23,7 @@ class Files:
 
     @contextmanager
     def loading(self, *origins: Origin) -> Iterator[None]:
-        """Around all that happens until these versions are in their snapshot, or will not be."""
+        """Protects the files of these versions until they are in a snapshot, or never will be."""
         with self._lock:
             # What is half-written of them already is an earlier attempt's.
             self._forget(*origins)

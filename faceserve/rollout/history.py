@@ -1,4 +1,4 @@
-"""What served here, one entry for each change, and to which version one would go back."""
+"""What served here, one entry for each change, and the version to go back to."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +13,8 @@ class History:
     """Oldest first, at most `LENGTH` versions; the last entry serves now, or did before a restart.
 
     To serve a version that served before is to go back, and undoes what came after it: in v1, v2, v1, v2 the third step
-    goes back and the fourth goes on again. What is not undone is the line; no version is on it twice. However often one
-    goes to and fro, no version is forgotten for it.
+    goes back and the fourth goes on again. What is not undone is the line; no version is on it twice. Going to and fro
+    never makes it forget a version.
     """
 
     entries: tuple[Origin, ...] = ()
@@ -46,7 +46,7 @@ class History:
 
     @property
     def before(self) -> Origin | None:
-        """What stands on the line before the last entry."""
+        """The version before the last entry on the line."""
         line = self._told[0]
         return line[-2] if len(line) > 1 else None
 

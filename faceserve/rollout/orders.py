@@ -9,7 +9,7 @@ from faceserve.errors import BadRequest, NameTaken
 ANY_EPOCH = -1
 # Names remembered of each model: far more than can be on their way at once.
 REMEMBERED = 32
-# Names are kept, in memory and on disk, and so is what was asked for under them.
+# Lengths are limited because names are kept, in memory and on disk, with what was asked for under them.
 _LONGEST_NAME, _LONGEST_ASKED = 1000, 300
 
 

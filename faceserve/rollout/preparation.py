@@ -48,8 +48,8 @@ class Preparation:
             return self._prepared(slot, origin, wanted, lambda: slot.loading.demand_reason(origin.version, wanted))
 
     def prepare_way_back(self, slot: Slot, origin: Origin, wanted: Wanted) -> Prepared:
-        """It is never refused for what else loads, and waits for no other version than one whose load has come so far
-        that it cannot be stopped.
+        """Prepare a way back. It is never refused because something else loads, and waits only for a load that can no
+        longer be stopped.
         """
         if slot.snapshot.has(origin):
             return Prepared(origin.version, slot.snapshot.epoch)

@@ -13,7 +13,7 @@ from faceserve.models.generation import Origin
 log = logging.getLogger(__name__)
 
 _SECONDS = 5.0
-# The answer's time has whole seconds, and it was on its way for up to `_SECONDS`.
+# Tolerance: the answer's time has whole seconds, and it was on its way for up to `_SECONDS`.
 _ALIKE_SECONDS = 10.0
 _TAGS = ("retraining.version", "manifest_sha256")
 
@@ -41,7 +41,7 @@ class ModelRegistry:
                 return None
             answer.raise_for_status()
         except Exception as error:
-            # Whatever it is, also an address that is none, the state on disk goes on without it.
+            # Whatever the error is, even an invalid address: the state on disk decides without the registry.
             raise RegistryUnavailable(f"the registry cannot be asked: {type(error).__name__} {error}") from error
         try:
             found = _origin(answer.json()["model_version"])

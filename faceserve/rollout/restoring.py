@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Problem:
-    """Why what should serve does not, and whether it `may_pass`: of any version that was tried, if several were."""
+    """Why the version that should serve does not, and whether that `may_pass`, for any version that was tried."""
 
     error: Exception
     may_pass: bool
@@ -123,7 +123,9 @@ def _climb(slot: Slot, loader: Loader, due: State, before: Snapshot, *, makeshif
 
 
 def _exchange(slot: Slot, after: Snapshot, due: State) -> None:
-    """A start rewrites nothing that is on disk already, and no full disk keeps a sound version from serving."""
+    """Serve it. A start does not rewrite what is on disk already, and a full disk does not keep a sound version from
+    serving.
+    """
     if due == slot.kept and after.epoch == due.epoch:
         slot.snapshot = after
     else:
@@ -139,7 +141,9 @@ def _kept_if_possible(slot: Slot, after: Snapshot) -> None:
 
 
 def keep_warm(slot: Slot, loader: Loader, restored: Restored) -> None:
-    """Load the way back as well, unless something else changed meanwhile. What serves does so, whatever comes of it."""
+    """Load the way back as well, unless something else changed meanwhile. Whatever comes of it, what serves goes on
+    serving.
+    """
     origin, serves = restored.way_back, restored.after.active
     with slot.loading.taken():
         if origin is None or not _lacks(slot.snapshot, serves, origin):

@@ -47,7 +47,7 @@ class Slot:
     def __init__(self, model: str, state_dir: Path) -> None:
         self.model = model
         self.file = StateFile(state_dir, model)
-        # Before anything else may happen: epochs and history go on from here, whoever comes first.
+        # Before anything else happens, because epochs and history go on from here.
         self.kept = self.file.recovered()
         self.snapshot = Snapshot(model).remembering(self.kept) if self.kept else Snapshot(model)
         self.makeshift_epoch: int | None = None
@@ -57,7 +57,7 @@ class Slot:
 
     @property
     def settled(self) -> bool:
-        """Whether a version serves that does not only stand in."""
+        """Whether a version serves that is not a mere stand-in."""
         now = self.snapshot
         return now.active is not None and now.epoch != self.makeshift_epoch
 

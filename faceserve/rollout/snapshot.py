@@ -12,7 +12,7 @@ from faceserve.rollout.orders import ANY_EPOCH, REMEMBERED, Done, Order, made_be
 from faceserve.rollout.state import State
 
 _ALL_PERCENT = 100
-# A retrained network costs what the old one does; several times as much is a fault, not a choice.
+# A retrained network costs as much as the old one; several times as much is a fault, not a choice.
 _SLOWER = 4.0
 
 
@@ -86,7 +86,7 @@ class Snapshot:
         return _find(self.generations, version)
 
     def gone(self, after: "Snapshot") -> list[Generation]:
-        """What a change leaves without a purpose in memory."""
+        """Generations that a change leaves without a purpose."""
         return [one for one in self.generations if one not in after.generations]
 
     def has(self, origin: Origin) -> bool:
@@ -104,7 +104,7 @@ class Snapshot:
         entries = self.history.entries
         previous = self.previous.origin if self.previous else None
         if self.active.version != entries[-1].version:
-            # It serves in place of what should: the next start tries that first, and then this again.
+            # It only stands in: the next start tries the version that should serve first, and then this one again.
             previous = self.active.origin
         tried = self.canary
         concluded = lost(tried.version, tried.losses + 1) if tried else self.concluded
@@ -281,7 +281,7 @@ class Snapshot:
         return self.canary is not None and self.canary.version == version
 
     def _losses(self, version: str) -> int:
-        """How often this process ended in the trial that is on, or may go on."""
+        """How often this process ended during the running trial, or one that may go on."""
         if self.canary:
             return self.canary.losses
         ended = self.concluded

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 2
 _LOST_EPOCHS = 2
-# Far more changes than there can be, and far less than a message or a float can carry.
+# Far more changes than there can be, and far below what a message or a float can carry.
 _MOST_EPOCHS = 1 << 53
 
 
@@ -58,7 +58,7 @@ class StateFile:
         except BadArtifact as error:
             log.error("%s", error)  # noqa: TRY400 - the text says it all
             return None
-        # What was lost may have been the beginning of a trial, which counts its end beforehand.
+        # The lost file may have noted the beginning of a trial, whose end is counted beforehand.
         return replace(before, epoch=before.epoch + _LOST_EPOCHS) if before else None
 
     def _read(self, path: Path) -> State | None:
@@ -97,7 +97,7 @@ class StateFile:
             "active": vars(state.active),
             "previous": vars(state.previous) if state.previous else None,
             "history": [vars(origin) for origin in state.history],
-            # Beside one another: a program of before reads names with four fields, and no fifth.
+            # Two lists: an earlier release reads names with four fields, and fails on a fifth.
             "done": [[one.request, one.version, one.previous, one.epoch] for one in state.done],
             "asked": [one.asked for one in state.done],
             "concluded": vars(state.concluded) if state.concluded else None,
@@ -137,5 +137,5 @@ def _epoch(found: object) -> int:
 
 
 def _sha256(fields: dict[str, Any]) -> str:
-    """Of what is said, however it is written."""
+    """The hash of the content, however it is formatted."""
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

@@ -56,7 +56,7 @@ class Turns:
         """For whoever loads `version` and could stop. Raises `TooLate` when it is not `wanted` any more, and
         `Overloaded` when something urgent waits for it to end.
         """
-        # First: files are fetched on for a caller that has gone, but not before a way back.
+        # Checked first: a fetch goes on for a caller that has gone, but not ahead of a way back.
         if self.pressing:
             raise Overloaded(f"a way back is loaded before {version}: try again later")
         demand_wanted(version, wanted)
