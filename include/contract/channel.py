@@ -16,7 +16,8 @@ _MAX_MESSAGE_BYTES = 34 * 1024 * 1024
 # Nearly every call of both services is idempotent, so a call that may or may not have arrived can be repeated.
 _RETRIES = {
     "methodConfig": [
-        # Repeated after its answer was lost and somebody withdrew, it would enroll who asked to be forgotten.
+        # Not repeated: its answer lost and the person withdrawn meanwhile, it would enroll somebody who asked to be
+        # forgotten.
         {"name": [{"service": "faceserve.v1.Lifecycle", "method": "Enroll"}]},
         {
             "name": [{"service": "faceserve.v1.Inference"}, {"service": "faceserve.v1.Lifecycle"}],
@@ -120,18 +121,20 @@ class Replicas:
                 if not error.may_pass:
                     raise error from None
             except ValueError as closed:
-                # By another thread, which waits for it no more.
+                # Closed by another thread, which no longer waits for it.
                 raise FaceserveError(self.addresses[index], "CANCELLED", str(closed)) from None
         assert error is not None
         raise error
 
     def _said(self) -> tuple[tuple[str, str], ...]:
-        """Beside a request: who asks, and in which trace."""
+        """Metadata of a request: who asks, and in which trace."""
         context = traceparent()
         return (*self._metadata, (HEADER, context)) if context else self._metadata
 
     def each(self, method: Method, request: Any, *, timeout_seconds: float) -> Mapping[str, Any]:
-        """What every replica answers, by address, each asked once; instead of an answer its `FaceserveError`."""
+        """Every replica's answer, by address; each is asked once, and its `FaceserveError` stands in for a missing
+        answer.
+        """
         answers: dict[str, Any] = {}
         for address, channel in zip(self.addresses, self._channels, strict=True):
             try:

@@ -104,7 +104,9 @@ class FaceserveClient:
         return list(self.compared(model, photo, count=count).matches)
 
     def compared(self, model: str, photo: bytes, *, count: int = 1, identity: str = "") -> Compared:
-        """The same, and what it takes to count as one person. With `identity` that person alone is compared with."""
+        """As `compare`, with the threshold for counting as one person. With `identity` the photo is compared with that
+        person alone.
+        """
         request = pb.CompareRequest(model=model, image=photo, count=count, identity=identity)
         found = self._replicas.call(lambda channel: pb_grpc.InferenceStub(channel).Compare, request)
         return Compared(

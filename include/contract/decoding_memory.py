@@ -1,4 +1,4 @@
-"""How much memory decoding a photo takes, by what its header says it is: known before the first pixel.
+"""How much memory decoding a photo takes, computed from its header before the first pixel is decoded.
 
 Measured in processes of their own, of every kind and with nothing saved by compressing well: OpenCV 5.0, Pillow 13.0
 (tests/unit/faceserve/inference/test_darkroom.py measures each again).
@@ -9,7 +9,7 @@ from PIL import Image
 from include.contract.photo_parts import Parts
 
 MAX_DECODING_BYTES = 700_000_000
-"""Nobody takes so much for one photo: of the costliest kind it has 80 megapixels."""
+"""The most that one photo may take; a photo of the costliest kind then has 80 megapixels."""
 
 # Bytes a pixel of the photo. The first three are decoded by OpenCV as a whole, in colour; what is transparent in a PNG
 # by Pillow, as RGBA beside the picture on white; of an animation the canvas is held several times over.
@@ -18,10 +18,10 @@ _TRANSPARENT_PNG = 8.5
 _ANIMATED = 12.5
 # Phones put a second picture behind the first, for depth or brightness; only the first is decoded.
 _JPEG = {"JPEG", "MPO"}
-# Of a JPEG each pixel that comes out, and each number that is held until the last scan was read.
+# For a JPEG: bytes per decoded pixel, and per coefficient that is held until the last scan was read.
 _OUT, _HELD, _ROWS = 6.0, 2.0, 0.25
 BYTES_A_PIXEL = 8.5
-"""For what a pixel counts where settings say how many there may be."""
+"""Bytes that a pixel counts for in settings that limit megapixels."""
 
 
 def decoding_bytes(image: Image.Image, parts: Parts, reduction: int) -> int:

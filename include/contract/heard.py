@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection, cursor
 
-# What a statement may take where nobody says otherwise.
+# Seconds that a statement may take unless somebody says otherwise.
 STATEMENT_SECONDS = 60.0
 
 
@@ -38,13 +38,13 @@ class HeardConnection(connection):
             super().rollback()
 
     def allow(self, statement_seconds: float) -> None:
-        """What is asked from now on may take so long."""
+        """Statements from now on may take this long."""
         self.allow_until_the_end(statement_seconds)
         self._usual_silence_seconds = self._silence_seconds
 
     def allow_until_the_end(self, statement_seconds: float) -> None:
-        """What is asked from now on, in this transaction, may take so long."""
-        # The server ends what takes too long, and says so; only who does not even do that is silent.
+        """Statements from now on, in this transaction, may take this long."""
+        # A working server ends what takes too long and says so; one that does not even do that counts as silent.
         self._silence_seconds = 1.25 * statement_seconds + 1.0
 
     @contextmanager
@@ -57,7 +57,7 @@ class HeardConnection(connection):
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """While the server is waited for: the connection ends when that lasts too long."""
+        """For waiting on the server: the connection is ended when that lasts too long."""
         if self.closed:
             # What follows says so.
             yield
@@ -103,7 +103,7 @@ class _HeardCursor(cursor):
 
 
 class _Ending:
-    """Shuts a socket down, unless the wait is over: by then its number may be another one's."""
+    """Shuts a socket down, unless the wait is over: by then its number may belong to another socket."""
 
     def __init__(self, number: int) -> None:
         self._number, self._over, self._lock = number, False, threading.Lock()
@@ -111,7 +111,7 @@ class _Ending:
     def come(self) -> None:
         with self._lock, suppress(OSError):
             if not self._over:
-                # A second number of the same socket, closed at once: what is shut down is the socket itself.
+                # A duplicate number of the same socket, closed at once; the shutdown affects the socket itself.
                 with socket.socket(fileno=os.dup(self._number)) as same:
                     same.shutdown(socket.SHUT_RDWR)
 

@@ -6,7 +6,7 @@ Thresholds = Sequence[tuple[int, float]]
 """The cosine from which on somebody is named, up to so many people who are compared with; in ascending order."""
 
 SIZES = (1, *(digit * 10**power for power in range(1, 6) for digit in (1, 2, 5)), 10**6)
-"""How many people a model says it for."""
+"""The numbers of people for which a model lists a threshold."""
 NOBODY = 2.0
 """A threshold that no cosine reaches."""
 

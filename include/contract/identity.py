@@ -1,9 +1,9 @@
-"""What a person is called: one name in whatever Unicode form it was typed, everywhere."""
+"""A person's name: the same everywhere, in whatever Unicode form it was typed."""
 
 import unicodedata
 
 LONGEST_NAME = 100
-"""Of a canonical name that can be enrolled, in characters."""
+"""The longest canonical name that can be enrolled, in characters."""
 # Above four times that: a character falls into four at most where no others take its place (NFD). What putting marks
 # in order takes grows with the square of their number, and one character may become eighteen (NFKC).
 _LONGEST_TYPED = 500

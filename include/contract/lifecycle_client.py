@@ -174,7 +174,7 @@ class LifecycleClient:
         self._call("AbortCanary", request)
 
     def enroll(self, model: str, identity: str, photo: bytes) -> int:
-        """How many identities there are now."""
+        """Returns how many identities there are now."""
         return int(self._call("Enroll", pb.EnrollRequest(model=model, identity=identity, image=photo)).enrolled)
 
     def withdraw(self, model: str, identity: str) -> int:

@@ -19,19 +19,19 @@ from opentelemetry.trace import format_trace_id, get_current_span
 log = logging.getLogger(__name__)
 
 Form = Literal["text", "json"]
-# What a line may be about; nothing else that is given to a logger gets into it.
+# Fields that a line may have; anything else that is given to a logger is left out.
 FIELDS = ("run_id", "model_type", "dataset_id", "version", "request_id", "replica")
 _TEXT = "%(asctime)s %(levelname)s %(message)s"
 
 _about: ContextVar[Mapping[str, str]] = ContextVar("what is worked on", default=MappingProxyType({}))
-# What is called so is no one's to read, up to the end of its quotes, or of its word.
+# Values with such names are hidden, up to the end of their quotes, or of the word.
 _NAMES = r"password|passwd|passphrase|secret\w*|(?<![a-z])token|(?:api|access|private|signing)[_-]?key(?![a-z_])"
 _IS, _QUOTED = r"['\"]?\s*[=:]\s*", r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?"
 _FIELD = r".*?(?=\n\s*\n|\n[A-Z]{4,}(?: \d+)?:|\Z)"
 _SECRETS = (
     # The password of an address: whatever stands before its last @.
     (re.compile(r"(?<=://)([^\s:/@'\"]*):[^\s'\"]*@"), r"\1:***@"),
-    # Whoever has a signed address may read what it leads to: of what is asked with an address, names are enough.
+    # Whoever has a signed address may read what it leads to, so only the names of its parameters are kept.
     (re.compile(r"([?&][^\s=&'\"]+=)[^\s&'\"]+"), r"\1***"),
     (re.compile(rf"(authorization|cookie)({_IS})({_QUOTED}|[^\n'\"]+)", re.IGNORECASE), r"\1\2***"),
     (re.compile(rf"({_NAMES})({_IS})({_QUOTED}|[^\s'\"]+)", re.IGNORECASE), r"\1\2***"),
@@ -50,7 +50,7 @@ def write_lines(form: Form, **always: str) -> None:
 
 
 def tell(sentence: str) -> None:
-    """A sentence on stderr for whoever gave a command: as it is, or a line of the log where these are JSON."""
+    """A sentence on stderr for whoever gave a command: plain, or as a log line where the log is JSON."""
     if any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers):
         log.info("%s", sentence)
     else:

@@ -81,7 +81,7 @@ class ArtifactManifest:
     def to_json(self) -> bytes:
         fields = asdict(self)
         if self.threshold is None:
-            # Servers of earlier releases know no such field, and serve every model that needs none.
+            # Written only when needed: servers of earlier releases do not know this field.
             del fields["threshold"]
         if not self.identification:
             del fields["identification"]
@@ -110,7 +110,7 @@ class ArtifactManifest:
             raise BadManifest("manifest has no labels, or the same one twice")
         self._check_threshold()
         ordered = sorted(self.files, key=lambda path: path.split("/"))
-        # Whatever lies in a folder comes right after it.
+        # Sorted, the contents of a folder come right after it.
         for path, after in zip(ordered, (*ordered[1:], ""), strict=False):
             if not _is_plain(path) or after.startswith(f"{path}/"):
                 raise BadManifest(f"manifest lists the unsafe path {path[:100]!r}")
@@ -121,7 +121,7 @@ class ArtifactManifest:
             raise BadManifest(f"manifest names files it does not list: {', '.join(missing)[:200]}")
 
     def _check_kinds(self) -> None:
-        """JSON may have anything in the place of anything, and who reads a field relies on what it is."""
+        """Checks the types of all fields, because JSON may have anything anywhere."""
         names = (self.model_type, self.backbone, self.run_id, self.dataset_id, self.golden.file, *self.labels)
         try:
             "".join((*names, *self.files, *self.files.values(), *self.engines, *self.engines.values())).encode()
@@ -135,7 +135,9 @@ class ArtifactManifest:
             raise BadManifest("manifest has a tolerance that is no number, or allows any answer")
 
     def _check_threshold(self) -> None:
-        """With one that is no cosine everybody is let in, or nobody; the more people, the stricter."""
+        """Checks the thresholds: one that is no cosine lets in everybody or nobody, and more people need a stricter
+        one.
+        """
         alone = self.threshold
         found = [threshold for _, threshold in self.identification] + ([] if alone is None else [alone])
         for one in found:
@@ -149,7 +151,9 @@ class ArtifactManifest:
 
 
 def _is_plain(path: str) -> bool:
-    """Written in the one way that there is, so that no two are one file, and short enough for any disk."""
+    """Whether the path is written in the one plain form, so that no two name one file, and is short enough for any
+    disk.
+    """
     parts = path.split("/")
     named = all(part not in {"", ".", ".."} and len(part.encode()) <= _LONGEST_NAME_BYTES for part in parts)
     return named and len(path.encode()) <= _LONGEST_PATH_BYTES and not set(path) & {"\\", "\0"}

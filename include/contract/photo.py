@@ -1,4 +1,4 @@
-"""What a photo may be and where it lies, the same for whoever takes it in, learns from it or answers about it."""
+"""What a photo may be and where it lies: the same for all who take it in, learn from it or answer about it."""
 
 import re
 from collections.abc import Collection
@@ -16,7 +16,7 @@ _NO_KEY = "is no key that S3 could have"
 _MAX_KEY_BYTES = 1024
 MAX_ADDRESS_CHARACTERS = len(_SCHEME) + _MAX_BUCKET_CHARACTERS + len("/") + _MAX_KEY_BYTES
 ADDRESS_PATTERN = rf"^{_SCHEME}[a-z0-9][a-z0-9._-]{{1,61}}[a-z0-9]/[^\x00]{{1,{_MAX_KEY_BYTES}}}$"
-"""As far as a pattern can tell an address from another text; `PhotoAddress.read` tells the rest."""
+"""Tells addresses from other texts as far as a pattern can; `PhotoAddress.read` checks the rest."""
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 
 
@@ -58,7 +58,7 @@ class PhotoAddress:
         # Buckets of before 2018 have names that none may get today: who has one may use it.
         is_bucket = bucket in buckets or _BUCKET.fullmatch(bucket)
         is_address = url.startswith(_SCHEME) and is_bucket and key
-        # S3 itself knows no folders, but some stores are made of them: nobody climbs out of a bucket.
+        # S3 has no folders, but some stores do: no address may climb out of its bucket.
         if not is_address or ".." in key.split("/"):
             raise BadPhotoAddress(url, f"is not {place}")
         if "\0" in key or len(key.encode(errors="replace")) > _MAX_KEY_BYTES or not _is_utf8(key):

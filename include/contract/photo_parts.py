@@ -24,7 +24,7 @@ _CHUNK_BYTES = 12
 
 @dataclass(frozen=True)
 class Parts:
-    """Counted up to one more than there may be."""
+    """Counts, up to one more than allowed."""
 
     scans: int = 0
     parts: int = 0
@@ -33,7 +33,7 @@ class Parts:
 
     @property
     def too_many(self) -> str | None:
-        """Which of them, as a sentence goes on; None for few enough."""
+        """What there is too much of, as the end of a sentence; None when there is not."""
         if self.scans > MAX_SCANS:
             return f"over the limit of {MAX_SCANS} scans: few bytes would take minutes to decode"
         if self.parts > MAX_PARTS:
@@ -42,7 +42,7 @@ class Parts:
 
 
 def count(photo: bytes) -> Parts:
-    """Of a JPEG those of its first picture; of a WebP none, of anything else nothing."""
+    """Counts the parts of a JPEG's first picture; WebP has none that matter, and other formats are not counted."""
     if photo.startswith(_JPEG):
         return _of_jpeg(photo)
     if photo.startswith(_PNG):

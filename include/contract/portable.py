@@ -1,11 +1,11 @@
-"""Errors come out of another process as they were raised there, whatever their constructors take."""
+"""Makes errors survive the way out of another process, whatever arguments their constructors take."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 class Portable(Exception):
-    """Python makes an error that was pickled anew from its text alone, and fails where its constructor takes more."""
+    """Python rebuilds a pickled error from its text alone, and fails where the constructor takes more."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _as_it_was, (type(self), self.args, vars(self))

@@ -120,14 +120,14 @@ def _header(photo: bytes) -> _Header:
 
 
 def _on_white(photo: bytes) -> npt.NDArray[np.uint8]:
-    # What it was made of is gone before it is turned, for which it is held twice.
+    # Its source is freed before it is turned, because turning holds it twice.
     found, orientation = _as_stored_on_white(photo)
     turn = _TURNS.get(orientation)
     return found if turn is None else np.ascontiguousarray(turn(found))
 
 
 def _as_stored_on_white(photo: bytes) -> tuple[npt.NDArray[np.uint8], int]:
-    """And the number that EXIF gives its position."""
+    """The picture on white, and the number that EXIF gives its position."""
     with Image.open(io.BytesIO(photo), formats=_FORMATS) as image:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         found = np.empty((image.height, image.width, 3), np.uint8)

@@ -1,4 +1,6 @@
-"""The queue between the Helper service and retraining: whoever comes first declares it, the other takes it as it is."""
+"""The queue between the Helper service and retraining: whoever comes first declares it, and the other uses it as
+it is.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,7 +21,7 @@ def dead_letters_of(queue: str) -> str:
 
 
 def queue_arguments(queue: str) -> Mapping[str, Mapping[str, Any]]:
-    """Of `queue` and of that of its dead letters."""
+    """Arguments of `queue` and of the queue of its dead letters."""
     dead = dead_letters_of(queue)
     return {dead: _QUORUM, queue: {**_QUORUM, "x-dead-letter-exchange": dead}}
 
@@ -49,7 +51,7 @@ def queue_exists(channel: BlockingChannel, queue: str) -> bool:
 
 
 def _exists(channel: BlockingChannel, ask: Callable[[BlockingChannel], object]) -> bool:
-    """The answer "no" ends the channel that asked: so another one asks."""
+    """A negative answer closes the channel that asked, so a separate channel asks."""
     asking = channel.connection.channel()
     try:
         ask(asking)

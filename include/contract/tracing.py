@@ -42,7 +42,7 @@ _W3C = TraceContextTextMapPropagator()
 
 @dataclass(frozen=True)
 class Ids:
-    """Of a span whose ids are chosen, so that others find it without being told; neither is 0."""
+    """Chosen ids of a span, so that others find it without being told; neither is 0."""
 
     trace: int
     span: int
@@ -95,7 +95,7 @@ class Traces:
     def inside(
         self, name: str, *, kind: SpanKind = SpanKind.INTERNAL, said: Mapping[str, str] | None = None
     ) -> AbstractContextManager[Span]:
-        """The same, but only in a trace that goes on: what is done all the time makes none of its own."""
+        """As `span`, but only within a current trace: things done all the time begin no trace of their own."""
         return (self if traceparent() else OFF).span(name, kind=kind, said=said)
 
     def event(
@@ -139,7 +139,7 @@ def traces_of(service: str) -> Traces:
     """Of this process, on when it was started with an endpoint."""
     if not os.environ.get(ENDPOINT):
         return OFF
-    # Half a second to load, for those only who want it.
+    # Takes half a second to load, so it is loaded only when wanted.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
@@ -163,14 +163,14 @@ def provider_of(service: str) -> "TracerProvider":
             ids = _chosen.get()
             return ids.span if ids else super().generate_span_id()
 
-    # At its end a program must not wait for a collector that is away.
+    # A program that ends must not wait for a collector that is away.
     return TracerProvider(
         resource=Resource.create({"service.name": service}), id_generator=ChosenIds(), shutdown_on_exit=False
     )
 
 
 def traceparent() -> str | None:
-    """Of the span that goes on here; None without one, or when its trace is not kept."""
+    """The context of the current span; None without one, or when its trace is not kept."""
     carrier: dict[str, str] = {}
     if get_current_span().get_span_context().trace_flags.sampled:
         _W3C.inject(carrier)

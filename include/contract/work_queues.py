@@ -1,4 +1,4 @@
-"""Queues of Airflow's workers, on a virtual host of their own: a worker takes tasks of those that it is told."""
+"""Queues of Airflow's workers, on a virtual host of their own: a worker takes tasks of the queues it is given."""
 
 VIRTUAL_HOST = EXCHANGE = "airflow"
 DEFAULT, GPU, CPU_HEAVY = "default", "gpu", "cpu-heavy"
@@ -11,5 +11,7 @@ SLICES_AT_ONCE = 2
 
 
 def arguments() -> dict[str, int]:
-    """Of each queue, as it is declared; obeyed from RabbitMQ 3.12 on, before that by the setting `consumer_timeout`."""
+    """Arguments with which each queue is declared; obeyed from RabbitMQ 3.12 on. Before that,
+    set `consumer_timeout`.
+    """
     return {"x-consumer-timeout": LONGEST_TASK_SECONDS * 1000}

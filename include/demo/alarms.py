@@ -177,9 +177,9 @@ class Alarms:
                 letters.discard(letter.id)
 
     def _say_paused(self, paused: bool) -> None:
-        """As the monitor tells it."""
+        """Reports the pause as the monitor does."""
         self._pipeline.report_pauses({_PAUSED: paused}, {_PAUSED: "a drill"})
-        # Else OutboxOld would fire of these events.
+        # Otherwise these events would make OutboxOld fire.
         self._pipeline.publish_events()
 
     def _mlops(self, sql: str) -> None:

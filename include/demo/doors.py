@@ -21,7 +21,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 _BUCKET, _AT_ONCE = "tasks", 4
 _START_SECONDS = 60.0
-# Nobody's word may count for more than a quarter.
+# The word of one person may make up a quarter at most.
 _REVIEWERS = 8
 
 

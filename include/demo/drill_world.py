@@ -48,7 +48,7 @@ class Tasks:
         self._stage.say(f"{count} verdicts confirmed, {sum(c.corrected for c in confirmed)} corrected")
 
     def leave_nothing(self) -> None:
-        """What drills confirmed goes into no dataset and counts for no model that people's photos are about."""
+        """Deletes what drills confirmed: it must not enter a dataset, nor count for models of real photos."""
         forget = "DELETE FROM {} WHERE task_id LIKE 'DRILL-%'"
         query(self._stage.stack.dsn("helper", "helper"), forget.format("tasks"))
         query(self._stage.stack.dsn("mlops", "mlops"), forget.format("task_confirmations"))

@@ -32,7 +32,7 @@ class Figure:
     least: float = 0.0
     most: float = math.inf
     may_be_unknown: bool = False
-    """Whether it is right, too, that neither knows it."""
+    """Whether it is also right that neither knows it."""
 
 
 def _trained(column: str) -> str:
