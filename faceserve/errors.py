@@ -61,6 +61,12 @@ class StaleEpoch(Refused):
     status = "ABORTED"
 
 
+class Withdrew(Refused):
+    """Somebody withdrew while they were being enrolled: their last word counts, and nothing was kept."""
+
+    status = "ABORTED"
+
+
 class NameTaken(Refused):
     """The request's name is already that of another change, which was made; the text says which."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from faceserve.errors import ObjectRefused, ServingError, StorageUnavailable, TooLarge
-from include.contract.s3_errors import read_as_errors
+from include.contract.s3_errors import read_as_errors, without_key
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -123,12 +123,13 @@ def _translated(uri: str) -> Iterator[None]:
         code = error.response.get("Error", {}).get("Code")
         if code in {"NoSuchKey", "NoSuchBucket", "404"}:
             raise FileNotFoundError(uri) from None
+        said = f"S3: {without_key(error, _place(uri)['Key'])}"
         if code in {"AccessDenied", "InvalidObjectState"}:
             # Without the right to list, S3 says of a missing object that access is denied.
-            raise ObjectRefused(f"S3: {error}") from error
-        raise StorageUnavailable(f"S3: {error}") from error
+            raise ObjectRefused(said) from None
+        raise StorageUnavailable(said) from None
     except (ServingError, MemoryError):
         raise
-    except Exception as error:
-        # Not every error is of botocore's own classes; any other may also pass.
-        raise StorageUnavailable(f"S3: {type(error).__name__} {error}") from error
+    except Exception as error:  # noqa: BLE001 - not all are of botocore's own classes; any may pass
+        said = without_key(error, _place(uri)["Key"])
+        raise StorageUnavailable(f"S3: {type(error).__name__} {said}") from None

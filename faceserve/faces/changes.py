@@ -5,10 +5,11 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from faceserve.errors import ObjectRefused, TooLarge
+from faceserve.errors import ObjectRefused, TooLarge, Withdrew
 from faceserve.storage import Stores
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ _LATE_SECONDS = 120.0
 _MAX_BYTES = 1 << 12
 # Milliseconds since 1970 in the keys of changes, so that the order of keys is theirs.
 _DIGITS = 15
+_SHOWN_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,20 @@ class ChangeLog:
         except FileNotFoundError:
             return ""
 
-    def tell_enrolled(self, name: str) -> None:
-        self._tell(person_of(name), {"name": name, "withdrawn": False})
+    @contextmanager
+    def enrolling(self, name: str) -> Iterator[None]:
+        """Around the writing of a photo, which is told afterwards: who reads of it must find it.
+
+        A store may take its time with it, and its caller be gone long since: raises `Withdrew` if the person withdrew
+        meanwhile. Whoever withdraws after that look tells it after the photo was told, and finds the photo.
+        """
+        person, since = person_of(name), _now() - _LATE_SECONDS
+        known = self._of(person, since)
+        yield
+        known.add(self._tell(person, {"name": name, "withdrawn": False}))
+        found = [change for key in sorted(self._of(person, since) - known) if (change := self._read(key))]
+        if found and found[-1].withdrawn:
+            raise Withdrew("this person withdrew while the photo was on its way: enroll again")
 
     def tell_withdrawn(self, name: str) -> str:
         """Returns the change's key. The name is left out: nothing may name a person who is gone."""
@@ -101,6 +115,9 @@ class ChangeLog:
             self._source.delete(f"{self._prefix}{key}")
         return left
 
+    def _of(self, person: str, since: float) -> set[str]:
+        return {key for key in self._keys(since) if person in key}
+
     def _keys(self, after_seconds: float) -> list[str]:
         after = f"{self._prefix}{max(0, int(after_seconds * 1000)):0{_DIGITS}d}"
         found = (uri.removeprefix(self._prefix) for uri in self._source.names(self._prefix, after))
@@ -114,7 +131,8 @@ class ChangeLog:
             name = str(said.get("name", "") if withdrawn else said["name"])
             return Change(key, person_of(name) if name else key.split("-")[1], name, withdrawn)
         except (FileNotFoundError, ObjectRefused, TooLarge, ValueError, LookupError, TypeError) as error:
-            log.warning("%s%s says nothing of anybody: %s", self._prefix, key, error)
+            # By an earlier build, or by hand: neither says what a key is.
+            log.warning("a change in %s says nothing of anybody: %s", self._prefix, type(error).__name__)
             return None
 
 
@@ -127,6 +145,11 @@ def withdrawn_of(changes: Mapping[str, Change]) -> frozenset[str]:
 def person_of(name: str) -> str:
     """The hash that stands for a canonical name where the name must not appear."""
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def shown(name: str) -> str:
+    """What it is called in a line of the log: `printf '%s' NAME | sha256sum` begins with it."""
+    return f"sha256 {person_of(name)[:_SHOWN_DIGITS]}"
 
 
 def _milliseconds(key: str) -> int:

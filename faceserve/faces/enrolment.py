@@ -71,7 +71,7 @@ class Enrolment:
     def enroll(self, model: str, identity: str, photo: bytes) -> int:
         """Add an identity or replace its photo; returns how many identities there are now.
 
-        Raises `BadRequest`, `BadPhoto`, `Overloaded` or `StorageUnavailable`.
+        Raises `BadRequest`, `BadPhoto`, `Overloaded`, `Withdrew` or `StorageUnavailable`.
         """
         self._manager.slot(model)
         with self._change():

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from faceserve.engines.base import Images, Output
 from faceserve.errors import NotFinite
+from faceserve.faces.changes import shown
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def embedded_each(
         return [([who for who, _ in photos], extractor.extract(np.concatenate([image for _, image in photos])))]
     except NotFinite as error:
         if len(photos) == 1:
-            log.warning("%s is set aside, nobody is compared with it: %s", photos[0][0], error)
+            log.warning("%s is set aside, nobody is compared with it: %s", shown(photos[0][0]), error)
             return []
         half = len(photos) // 2
         return [*embedded_each(extractor, photos[:half]), *embedded_each(extractor, photos[half:])]

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -10,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from faceserve.engines.base import Images
-from faceserve.errors import BadPhoto, BadRequest, ObjectRefused, Refused
-from faceserve.faces.changes import Change, ChangeLog, person_of, withdrawn_of
+from faceserve.errors import BadPhoto, BadRequest, ObjectRefused, Refused, Withdrew
+from faceserve.faces.changes import Change, ChangeLog, person_of, shown, withdrawn_of
 from faceserve.faces.comparison import VectorComparisonEngine
 from faceserve.faces.features import FeatureExtractor, embedded_each
 from faceserve.inference.darkroom import Darkroom
@@ -70,9 +71,8 @@ class Gallery:
         darkroom: Darkroom,
         set_aside: Callable[[int], None] = lambda count: None,
     ) -> None:
-        """`uri` is an `s3://…/` prefix; if it is empty, nobody is enrolled and nobody can be.
-
-        `set_aside` is told how many objects there are no usable photos of anybody.
+        """`uri` is an `s3://…/` prefix; if it is empty, nobody is enrolled and nobody can be. `set_aside` is told how
+        many objects there are no usable photos of anybody.
         """
         self._source, self._hurried = stores.patient, stores.hurried
         self._darkroom = darkroom
@@ -88,12 +88,15 @@ class Gallery:
         return bool(self._prefix)
 
     def enroll(self, identity: str, photo: bytes) -> None:
-        """Keep a photo. Raises `BadRequest`, `BadPhoto` or `StorageUnavailable`."""
+        """Keep a photo. Raises `BadRequest`, `BadPhoto`, `Withdrew` or `StorageUnavailable`."""
         uri = self._uri(identity)
         self._darkroom.decoded_next(photo)
-        self._source.write(uri, photo)
-        # After the photo, never before: whoever reads of the change must find the photo.
-        self._log.tell_enrolled(named(identity))
+        try:
+            with self._log.enrolling(named(identity)):
+                self._source.write(uri, photo)
+        except Withdrew:
+            self.withdraw(identity)
+            raise
 
     def withdraw(self, identity: str) -> None:
         """Removes every form of the name, even one that only earlier releases accepted."""
@@ -144,7 +147,7 @@ class Gallery:
         withdrawn = withdrawn_of(changes)
         there = {name for name in map(self._name, found) if person_of(name) in withdrawn} if withdrawn else set()
         for name in sorted(there):
-            log.warning("%s withdrew, and a photo lies there all the same: withdraw or enroll again", name)
+            log.warning("%s withdrew, and a photo lies there all the same: withdraw or enroll again", shown(name))
         left = self._log.tidy(changes, frozenset(map(person_of, there)))
         return Listing({u: m for u, m in self._one_each(found).items() if self._name(u) not in there}, changes, left)
 
@@ -246,7 +249,8 @@ class Gallery:
             marks[uri] = hashlib.md5(body, usedforsecurity=False).hexdigest()
             return identity, self._darkroom.decoded_next(body)
         except (Refused, FileNotFoundError, ObjectRefused) as error:
-            log.warning("%s is set aside, nobody is compared with it: %s", uri, error)
+            why = error if isinstance(error, BadPhoto) else type(error).__name__  # Others say which object it is.
+            log.warning("%s in %s is set aside, nobody is compared with it: %s", shown(identity), self._prefix, why)
             if not isinstance(error, Refused):
                 unread[uri] = error
             return None
@@ -255,11 +259,10 @@ class Gallery:
         """Otherwise the store refuses us altogether, and not single objects."""
         for uri in islice(uris, _AT_ONCE):
             try:
-                self._source.read(uri, _MAX_PHOTO_BYTES)
+                with suppress(Refused):
+                    self._source.read(uri, _MAX_PHOTO_BYTES)
             except (ObjectRefused, FileNotFoundError):
                 continue
-            except Refused:
-                log.debug("%s was given out, though it is no photo", uri)
             return True
         return False
 

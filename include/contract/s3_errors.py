@@ -1,6 +1,7 @@
 """What S3 answers instead of an object is read as an error, whatever its headers are."""
 
 from typing import Any
+from urllib.parse import quote
 
 _FIRST_ERROR = 300
 _CHECKSUM = "x-amz-checksum-"
@@ -25,3 +26,14 @@ def read_as_errors(client: Any) -> Any:
 
     session.send = received
     return client
+
+
+def without_key(error: Exception, key: str) -> str:
+    """What it says, but not of which object: a key may name a person, and what went wrong gets into logs.
+
+    botocore gives the whole address, and S3 the resource that somebody may not read.
+    """
+    said = str(error)
+    for shown in dict.fromkeys((key, quote(key, safe="/~"), quote(key, safe="~"))):
+        said = said.replace(f"/{shown}", "/…") if key else said
+    return said

@@ -10,7 +10,7 @@ from PIL import Image
 
 from include.contract.photo import MAX_PHOTO_BYTES, BadPhotoAddress, PhotoAddress
 from include.contract.preprocessing import UnreadablePhoto, decode
-from include.contract.s3_errors import read_as_errors
+from include.contract.s3_errors import read_as_errors, without_key
 
 _LONGEST_SIDE_PIXELS = 1600
 _QUALITY = 90
@@ -68,6 +68,6 @@ class Photos:
         except ClientError as error:
             if error.response["Error"]["Code"] in _MISSING:
                 raise NoPhoto(f"there is no photo at {address}", gone=True) from None
-            raise PhotosAway(str(error)) from error
+            raise PhotosAway(without_key(error, address.key)) from error
         except BotoCoreError as error:
-            raise PhotosAway(str(error)) from error
+            raise PhotosAway(without_key(error, address.key)) from error

@@ -1,5 +1,6 @@
 """Objects of a store that answers as S3 does, or as it does on a bad day."""
 
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -9,6 +10,7 @@ from faceserve.storage import S3Source
 from tests.listening import listen
 
 GIGABYTE = 1 << 30
+SOMEBODY = "s3://faces/face/김철수"
 
 
 class Store(BaseHTTPRequestHandler):
@@ -31,6 +33,8 @@ class Store(BaseHTTPRequestHandler):
                 type(self).sent += self.wfile.write(b"x" * min(1 << 16, type(self).size - type(self).sent))
         except OSError:
             """The other end has heard enough."""
+
+    do_PUT = do_DELETE = lambda self: self.told(*self.error)
 
     def told(self, status, body):
         self.send_response(status)
@@ -97,6 +101,30 @@ def test_whatever_a_store_says_instead_of_an_object_is_one_of_the_errors_that_ar
     for store.headers_of_error in CHECKSUMS:
         with pytest.raises(raised):
             store.source.read("s3://tasks/one.jpg")
+
+
+def hangs_up(store):
+    store.told = lambda self, *said: self.wfile.close()
+    store.error = (500, b"")
+
+
+def is_away(store):
+    store.source = S3Source("http://127.0.0.1:1", hurried=True)
+
+
+def names_what_is_refused(store):
+    arn = "arn:aws:s3:::faces/face/김철수"
+    store.error = (403, f"<Error><Code>AccessDenied</Code><Message>on {arn}</Message></Error>".encode())
+
+
+@pytest.mark.parametrize("fails", [hangs_up, is_away, names_what_is_refused])
+@pytest.mark.parametrize("act", [S3Source.read, S3Source.delete, lambda source, uri: source.write(uri, b"photo")])
+def test_what_goes_wrong_with_a_persons_photo_names_nobody(store, fails, act):
+    fails(store)
+    with pytest.raises((StorageUnavailable, ObjectRefused)) as caught:
+        act(store.source, SOMEBODY)
+    told = "".join(traceback.format_exception(caught.value))
+    assert "S3: " in told and "김" not in told and "%EA" not in told.upper()
 
 
 def test_a_fault_of_the_store_with_a_checksum_is_an_outage(store):

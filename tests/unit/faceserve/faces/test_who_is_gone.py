@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from faceserve.errors import Withdrew
 from faceserve.faces import changes
 from faceserve.faces.changes import person_of
 from faceserve.faces.gallery import Gallery
@@ -41,6 +42,16 @@ class Doors:
         """By the log alone."""
         if (revision := self.looking.revision()) != self.seen.revision:
             self.seen = self.looking.updated(BY_COLOUR, revision, self.seen)
+        return self._known()
+
+    def look_anew(self):
+        """By the log, or at everybody where that does not say what led to its revision."""
+        revision = self.looking.revision()
+        updated = self.looking.updated(BY_COLOUR, revision, self.seen)
+        self.seen = updated or self.looking.known(BY_COLOUR, revision, self.seen)
+        return self._known()
+
+    def _known(self):
         return {match.identity for match in self.seen.faces.nearest(np.ones(3, np.float32), count=99)}
 
     def erase_again(self, *names):
@@ -84,6 +95,52 @@ def test_who_is_enrolled_while_a_withdrawal_ends_is_there():
     log.tell_withdrawn = told
     doors.looking.withdraw("kim")
     assert doors.look() == set(PHOTOS)
+
+
+class Slow(Store):
+    """While it writes or reads for the `at`th time, `happens` does."""
+
+    at, happens = -1, None
+
+    def _pass(self):
+        self.at -= 1
+        if self.at == 0:
+            self.happens()
+
+    def write(self, uri, body):
+        self._pass()
+        super().write(uri, body)
+        self._pass()
+
+    def names(self, prefix, after):
+        found = super().names(prefix, after)
+        self._pass()
+        return found
+
+
+@given(at=st.integers(1, 12), again=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_nobody_is_there_again_by_an_enrolment_that_a_slow_store_ends_after_they_withdrew(at, again):
+    """Unless they were enrolled again since; who was enrolled first and withdrew then is gone as well."""
+    doors, slow = Doors(), Slow()
+    slow.objects = doors.store.objects
+    begun = Gallery(Stores(slow, slow), "s3://faces/", "face", Darkroom(10**9, 8))
+
+    def meanwhile():
+        doors.looking.withdraw("kim")
+        if again:
+            doors.enrolling.enroll("kim", PHOTOS["kim"])
+
+    slow.at, slow.happens = at, meanwhile
+    told = None
+    try:
+        begun.enroll("kim", PHOTOS["kim"])
+    except Withdrew as error:
+        told = error
+    happened = slow.at <= 0
+    there = "kim" in doors.look_anew()
+    assert there is (again or not happened)
+    assert told is None or not there
 
 
 @pytest.mark.parametrize("name", [None, "kim"])
