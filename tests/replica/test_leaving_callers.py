@@ -15,7 +15,7 @@ from tests.tiny_model import grey_photo
 from tests.waiting import until
 
 DARK = grey_photo(20)
-CALLS = 3
+CALLS = 60
 _CALLER = """
 import sys, grpc
 channel = grpc.insecure_channel(sys.argv[1])
