@@ -124,13 +124,12 @@ async def _run(plan: Plan) -> list[Request]:
 
 
 def _channels(plan: Plan) -> list[grpc.aio.Channel]:
-    options: list[tuple[str, Any]] = [("grpc.max_send_message_length", 34 << 20)]
+    # Connections of its own for each client, as different machines have.
+    options: list[tuple[str, Any]] = [("grpc.max_send_message_length", 34 << 20), ("grpc.use_local_subchannel_pool", 1)]
     if not plan.round_robin:
         return [grpc.aio.insecure_channel(address, options=options) for address in plan.addresses]
     options += [
         ("grpc.service_config", json.dumps(round_robin(plan.model))),
-        # Connections of its own for each client, as different machines have.
-        ("grpc.use_local_subchannel_pool", 1),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]

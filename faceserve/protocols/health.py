@@ -1,24 +1,23 @@
 """`grpc.health.v1`: whether the replica and each of its models serve, asked once or watched."""
 
-import logging
+import functools
 import threading
-from collections import deque
 from collections.abc import Callable
 
 import grpc
 from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1 import health_pb2_grpc as pb_grpc
 
+from faceserve.protocols.lines import Lines
 from faceserve.protocols.refusing import Counted
-
-log = logging.getLogger(__name__)
 
 SERVING = pb.HealthCheckResponse.SERVING
 NOT_SERVING = pb.HealthCheckResponse.NOT_SERVING
 SERVICE_NAME = "grpc.health.v1.Health"
 _UNKNOWN = pb.HealthCheckResponse.SERVICE_UNKNOWN
-# Telling a watcher takes no time, unless it reads nothing from its connection. Of each connection one is told at a
-# time, so that only as many connections of such watchers together make others wait, and those for a few seconds.
+# Telling a watcher takes no time, unless it reads nothing: then a teller for some seconds. Each connection has one, and
+# of half of them as many more as it leaves to others: one that does not read keeps no news from its neighbours behind
+# the same proxy, and only many connections full of them make others wait.
 _TELLERS = 256
 
 Send = Callable[[pb.HealthCheckResponse | None], None]
@@ -47,11 +46,10 @@ class HealthServicer(pb_grpc.HealthServicer):
         self._statuses: dict[str, int] = {}
         self._ended = False
         self._watchers: set[_Watcher] = set()
-        # By connection, while somebody tells those: who is next.
-        self._lines: dict[str, deque[_Watcher]] = {}
         # For these fields alone: nobody calls into gRPC, which may call back, while it has the lock.
         self._lock = threading.Lock()
         self._tellers = Counted(_TELLERS)
+        self._lines = Lines(1, _TELLERS // 2)
 
     def set(self, service: str, status: int) -> None:
         """Whoever watches is told only if this is news."""
@@ -98,26 +96,8 @@ class HealthServicer(pb_grpc.HealthServicer):
                 if watcher.being_told:
                     continue
                 watcher.being_told = True
-                begun = watcher.connection in self._lines
-                self._lines.setdefault(watcher.connection, deque()).append(watcher)
-            if not begun:
-                self._tellers.submit(self._tell_each, watcher.connection)
-
-    def _tell_each(self, connection: str) -> None:
-        """Until nobody at this connection waits to be told."""
-        while watcher := self._next(connection):
-            try:
-                self._told(watcher)
-            except Exception:
-                # The others hear it all the same.
-                log.exception("whoever watches %r could not be told", watcher.service[:40])
-
-    def _next(self, connection: str) -> _Watcher | None:
-        with self._lock:
-            if line := self._lines[connection]:
-                return line.popleft()
-            del self._lines[connection]
-            return None
+            if self._lines.join(watcher.connection, functools.partial(self._told, watcher)):
+                self._tellers.submit(self._lines.work_off, watcher.connection)
 
     def _told(self, watcher: _Watcher) -> None:
         """All that is news to it, in order; one thread at a time does this for a watcher."""

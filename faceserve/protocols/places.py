@@ -6,26 +6,24 @@ nothing is sent away.
 """
 
 import logging
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
+from faceserve.protocols.lines import Lines
 from faceserve.protocols.parts import NO_MESSAGE, demand_few_parts
 from faceserve.protocols.refusing import Counted, Shares, refuse_for_now
+from faceserve.protocols.silence import Silence
 
 log = logging.getLogger(__name__)
 
-# Threads beyond the places: a call has left its place, and its caller asks anew, before its thread is through; and over
-# which connection a call came, and so whether that has its share already, is known in a thread alone.
+# Threads beyond the places: a call has left its place, and its caller asks anew, before its thread is through.
 _REFUSING_THREADS = 16
-_LOOK_SECONDS = 0.5
-# Of the threads in which calls only begin each connection gets one in so many.
-_BEGIN_BY_EACH = 8
+# Of the threads in which calls only begin each connection gets one in so many, and of half of them what it leaves.
+_BEGIN_BY_EACH = 16
 # gRPC's mark for what answers through a function, from any thread and whenever it likes.
 _NON_BLOCKING = "experimental_non_blocking"
 
@@ -33,7 +31,7 @@ _NON_BLOCKING = "experimental_non_blocking"
 @dataclass(frozen=True)
 class Patience:
     """How long a message may take to arrive after its headers, how long a stream may be silent between two, and how
-    long a few bytes of news may wait to be read.
+    long a few bytes may: those that say what is watched to come, and those of news to be read.
     """
 
     message_seconds: float = 20.0
@@ -44,7 +42,7 @@ class Patience:
 class Room:
     """At most `places` calls at once, of which `each` connection gets at most so many, three quarters unless that says
     otherwise, and beyond that of the `common` ones as many as it leaves; more are refused with RESOURCE_EXHAUSTED.
-    Calls that need a thread only while they begin share `threads`, of which each connection gets at most an eighth.
+    Calls that need a thread only while they begin share `threads`: those of one connection wait in line for theirs.
 
     `crowded` may give a sentence why a call would be refused whatever it says: then it is not read. `refused` is called
     for each that was not let in.
@@ -61,10 +59,11 @@ class Room:
         common: int = 0,
     ) -> None:
         self._shares = Shares(places, each or max(1, places * 3 // 4), common)
-        self._beginning = Shares(threads or places, max(1, (threads or places) // _BEGIN_BY_EACH))
-        self._threads = (threads or places) + _REFUSING_THREADS
+        threads = threads or places
+        self._beginning = Lines(max(1, threads // _BEGIN_BY_EACH), threads // 2)
+        self._threads = threads + _REFUSING_THREADS
         # They start when they are needed.
-        self._pool = Counted(self._threads)
+        self._pool = Counted(self._threads, self._shares.surplus)
         self._crowded = crowded
         self._refused = refused
 
@@ -85,112 +84,21 @@ class Room:
         work.experimental_thread_pool = self._pool  # type: ignore[attr-defined]
         return work
 
-    def place(self, context: grpc.ServicerContext) -> AbstractContextManager[None]:
-        return self._taken(self._shares, context)
-
-    def beginning(self, context: grpc.ServicerContext) -> AbstractContextManager[None]:
-        """Of a call that needs a thread only while it begins; beside its place."""
-        return self._taken(self._beginning, context)
-
     @contextmanager
-    def _taken(self, shares: Shares, context: grpc.ServicerContext) -> Iterator[None]:
+    def place(self, context: grpc.ServicerContext) -> Iterator[None]:
         connection = context.peer()
-        if sentence := shares.taken(connection):
+        if sentence := self._pool.refused_at_once or self._shares.taken(connection):
             self._refused()
             refuse_for_now(context, sentence)
         try:
             yield
         finally:
-            shares.given_back(connection)
+            self._shares.given_back(connection)
 
-
-class Silence:
-    """Ends calls whose next message does not come in time, or whose answers nobody reads.
-
-    gRPC holds what has come of a message and does not say how much. So when memory is short, of the calls that still
-    send only as many as `may_arrive` says go on; those that have sent for longest are ended.
-    """
-
-    def __init__(self, may_arrive: Callable[[], float]) -> None:
-        self._may_arrive = may_arrive
-        self._lock = threading.Lock()
-        self._waiting: dict[object, _Waiting] = {}
-        self._over = threading.Event()
-        threading.Thread(target=self._watch, name="silence", daemon=True).start()
-
-    def first(self, requests: Iterator[Any], context: grpc.ServicerContext, seconds: float) -> Any:
-        """The message of a call; the call is cancelled if that does not come within `seconds`."""
-        with self._waits(_Waiting(context, time.monotonic() + seconds, sends=True)):
-            return next(requests)
-
-    def each(self, requests: Iterator[Any], context: grpc.ServicerContext, seconds: float) -> Iterator[Any]:
-        """The messages of a stream, which is cancelled after `seconds` without one, or when all is over."""
-        while not self._over.is_set():
-            try:
-                with self._waits(_Waiting(context, time.monotonic() + seconds, sends=True, stream=True)):
-                    found = next(requests)
-            except StopIteration:
-                return
-            yield found
-
-    def read(self, answers: Iterator[Any], context: grpc.ServicerContext, seconds: float) -> Iterator[Any]:
-        """The answers of a stream, which is cancelled when one is not read within `seconds`."""
-        for one in answers:
-            with self.until_read(context, seconds):
-                yield one
-
-    def until_read(self, context: grpc.ServicerContext, seconds: float) -> AbstractContextManager[None]:
-        """While an answer is on its way: the call is cancelled if that is not read within `seconds`."""
-        return self._waits(_Waiting(context, time.monotonic() + seconds))
-
-    def end(self) -> None:
-        """Streams on which nothing is said are ended: a shutdown does not wait for what may never be asked."""
-        self._over.set()
-
-    @contextmanager
-    def _waits(self, waiting: "_Waiting") -> Iterator[None]:
-        one = object()
-        with self._lock:
-            self._waiting[one] = waiting
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._waiting[one]
-
-    def _watch(self) -> None:
-        over = False
-        while not over or self._waiting:
-            over = self._over.wait(_LOOK_SECONDS)
-            now = time.monotonic()
-            with self._lock:
-                waiting = list(self._waiting.values())
-            for one in waiting:
-                if one.until <= now or (over and one.stream):
-                    one.context.cancel()
-            self._make_room([one for one in waiting if one.sends and one.since < now - _LOOK_SECONDS])
-            if over:
-                time.sleep(_LOOK_SECONDS)
-
-    def _make_room(self, sending: "list[_Waiting]") -> None:
-        """Whoever sends at an ordinary speed is through before he counts as one of these."""
-        most = self._may_arrive() if sending else len(sending)
-        if len(sending) <= most:
-            return
-        log.warning("memory is short: of %d calls that still send %d go on", len(sending), most)
-        for one in sorted(sending, key=lambda one: one.since)[: len(sending) - int(most)]:
-            one.context.cancel()
-
-
-@dataclass(frozen=True)
-class _Waiting:
-    """For what the call behind `context` does, until then; `since` and `until` in seconds of the monotonic clock."""
-
-    context: grpc.ServicerContext
-    until: float
-    sends: bool = False
-    stream: bool = False
-    since: float = field(default_factory=time.monotonic)
+    def begin(self, context: grpc.ServicerContext, work: Callable[[], None]) -> None:
+        """Now, or in another thread, once it is the turn of this call among those of its connection."""
+        if self._beginning.join(connection := context.peer(), work):
+            self._beginning.work_off(connection)
 
 
 class Places(grpc.ServerInterceptor):
@@ -224,20 +132,26 @@ class Places(grpc.ServerInterceptor):
         return self._told if getattr(handler.unary_stream, _NON_BLOCKING, False) else self._stream
 
     def _told(self, handler: Any, room: Room) -> Callable[..., Any]:
-        """Takes a thread until its message is there, and its place until it is over."""
+        """Takes a thread while its message is read, and its place until it is over."""
+        few_bytes_seconds = self._patience.news_seconds
 
         def begin(requests: Iterator[Any], context: grpc.ServicerContext, send: Callable[[Any], None]) -> None:
             def sent(answer: Any) -> None:
-                with self._silence.until_read(context, self._patience.news_seconds):
+                with self._silence.until_read(context, few_bytes_seconds):
                     send(answer)
+
+            def work() -> None:
+                try:
+                    asked = _read(handler, self._first(requests, context, few_bytes_seconds), context)
+                    handler.unary_stream(asked, context, sent)
+                except Exception as error:  # noqa: BLE001 - also what `abort` raises, whose status nobody sends here
+                    _end(context, send, error)
 
             with ExitStack() as held:
                 held.enter_context(room.place(context))
-                with room.beginning(context):
-                    asked = _read(handler, self._first(requests, context), context)
                 left = held.pop_all().close
             if context.add_callback(left):
-                handler.unary_stream(asked, context, sent)
+                room.begin(context, work)
             else:
                 left()
 
@@ -249,7 +163,7 @@ class Places(grpc.ServerInterceptor):
 
         def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
             with room.place(context):
-                return handler.unary_unary(_read(handler, self._first(requests, context), context), context)
+                return handler.unary_unary(self._message(handler, requests, context), context)
 
         return answer
 
@@ -261,14 +175,17 @@ class Places(grpc.ServerInterceptor):
                     messages = self._silence.each(requests, context, silence_seconds)
                     found = handler.stream_stream((_read(handler, one, context) for one in messages), context)
                 else:
-                    found = handler.unary_stream(_read(handler, self._first(requests, context), context), context)
+                    found = handler.unary_stream(self._message(handler, requests, context), context)
                 yield from self._silence.read(found, context, silence_seconds)
 
         return answers
 
-    def _first(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+    def _message(self, handler: Any, requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+        return _read(handler, self._first(requests, context, self._patience.message_seconds), context)
+
+    def _first(self, requests: Iterator[Any], context: grpc.ServicerContext, seconds: float) -> Any:
         try:
-            return self._silence.first(requests, context, self._patience.message_seconds)
+            return self._silence.first(requests, context, seconds)
         except StopIteration:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call ended without a message")
 
@@ -286,3 +203,13 @@ def _read(handler: Any, message: bytes, context: grpc.ServicerContext) -> Any:
         return read(message)
     except Exception:  # noqa: BLE001 - whatever a decoder raises for bytes that are no message
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, NO_MESSAGE)
+
+
+def _end(context: Any, send: Callable[[Any], None], error: Exception) -> None:
+    """A call that began in another one's thread: gRPC does not see what it raised."""
+    if not context.is_active():
+        return
+    if context.code() is None:
+        log.error("a call could not begin", exc_info=error)
+        context.set_code(grpc.StatusCode.UNKNOWN)
+    send(None)

@@ -11,8 +11,9 @@ from grpc_reflection.v1alpha import reflection
 from faceserve.machine.memory import left_bytes
 from faceserve.protocols.health import SERVICE_NAME as HEALTH
 from faceserve.protocols.health import HealthServicer
-from faceserve.protocols.places import Patience, Places, Room, Silence
+from faceserve.protocols.places import Patience, Places, Room
 from faceserve.protocols.refusing import AT_ONCE
+from faceserve.protocols.silence import Silence
 from faceserve.protocols.tls import Tls
 
 _CHECKS, _REFLECTIONS = 16, 4

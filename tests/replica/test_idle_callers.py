@@ -131,7 +131,6 @@ def served(versions):
     [
         ("lifecycle_address", REFLECTION, 60),
         ("lifecycle_address", STATUS, 60),
-        ("lifecycle_address", "/grpc.health.v1.Health/Watch", 120),
         ("address", REFLECTION, 60),
         ("address", STREAM, 180),
     ],

@@ -116,6 +116,22 @@ def test_nobody_at_another_connection_waits_for_those_that_do_not_read(servicer,
     assert all(one.told == [NOT_SERVING, SERVING] for one in stuck)
 
 
+def test_behind_a_proxy_those_that_do_not_read_keep_no_news_from_their_neighbours(servicer):
+    """All of them share one connection."""
+    stuck, others = [watched(servicer) for _ in range(40)], [watched(servicer) for _ in range(100)]
+    for call in (*stuck, *others):
+        is_told(call, NOT_SERVING)
+    for call in stuck:
+        call.reads.clear()
+    for status in (SERVING, NOT_SERVING, SERVING):
+        servicer.set("laundry", status)
+        until(lambda status=status: all(one.told[-1:] == [status] for one in others), "their neighbours to be told")
+    for call in stuck:
+        call.reads.set()
+    for call in stuck:
+        is_told(call, NOT_SERVING, SERVING)
+
+
 def test_one_that_cannot_be_told_keeps_the_news_from_nobody(servicer):
     class Broken(Call):
         def send(self, answer):

@@ -19,7 +19,7 @@ from faceserve.protocols.refusing import Counted, Shares
 from tests.replica.idle import saying_nothing
 from tests.waiting import until
 
-CHECK = "/grpc.health.v1.Health/Check"
+CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 MESSAGE_BYTES, SPARE_BYTES = 1 << 20, 16 << 20
@@ -187,6 +187,58 @@ def test_one_connection_leaves_places_of_each_kind_to_the_others(address):
         until(lambda: watched(channel) == UNKNOWN, "its place to be free")
 
 
+def threads():
+    return sum(one.name.startswith("call") for one in threading.enumerate())
+
+
+def test_the_surplus_of_one_connection_is_refused_without_a_thread(memory, address):
+    """Handed on to threads it would wait for the interpreter's turn as often as it is many."""
+    told = "12 such calls of this connection run already: ask another replica or later"
+    with saying_nothing(address, CHECK, 12, connections=1) as calls:
+        memory.looked_at(2)
+        before = threads()
+        with grpc.insecure_channel(address, [("number", 0)]) as same:
+            check = health_pb2_grpc.HealthStub(same).Check
+            surplus = [check.future(health_pb2.HealthCheckRequest(), timeout=240) for _ in range(500)]
+            assert {(one.code(), one.details()) for one in surplus} == {(grpc.StatusCode.RESOURCE_EXHAUSTED, told)}
+        assert not ended(calls)
+        assert threads() == before
+
+
+def watching(channel, count):
+    """What as many calls that begin at once are told first."""
+    asked = health_pb2.HealthCheckRequest(service="nobody")
+    calls = [health_pb2_grpc.HealthStub(channel).Watch(asked, timeout=240) for _ in range(count)]
+    return [next(one).status for one in calls]
+
+
+def test_behind_a_proxy_however_many_begin_to_watch_at_once_each_is_told_also_beside_some_that_say_nothing(address):
+    with saying_nothing(address, WATCH, 12, connections=1), grpc.insecure_channel(address, [("number", 0)]) as same:
+        assert watching(same, 300) == [UNKNOWN] * 300
+
+
+@pytest.mark.parametrize("news_seconds", [0.5])
+def test_whoever_begins_to_watch_and_says_nothing_makes_its_neighbours_wait_for_seconds_and_nobody_else(address):
+    with (
+        saying_nothing(address, WATCH, 200, connections=1) as silent,
+        grpc.insecure_channel(address) as other,
+        grpc.insecure_channel(address, [("number", 0)]) as same,
+    ):
+        assert watching(other, 1) == [UNKNOWN]
+        assert len(ended(silent)) < 200
+        assert watching(same, 1) == [UNKNOWN]
+        until(lambda: len(ended(silent)) == 200, "them to be sent away")
+        assert {one.code() for one in silent} == {grpc.StatusCode.CANCELLED}
+
+
+def test_a_watch_that_is_no_message_is_refused_with_a_sentence_whoever_reads_it(address):
+    with saying_nothing(address, WATCH, 2, connections=1), grpc.insecure_channel(address, [("number", 0)]) as same:
+        calls = [same.unary_stream(WATCH)(b"\xff", timeout=240) for _ in range(40)]
+        assert {(one.code(), one.details()) for one in calls} == {
+            (grpc.StatusCode.INVALID_ARGUMENT, "the bytes are no message of this call")
+        }
+
+
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([True] * 5 + [False])), min_size=60, max_size=120))
 def test_whoever_comes_each_connection_has_its_own_places_and_of_the_common_ones_never_more_than_it_leaves(steps):
     own, common, shares = 2, 16, Shares(6 * 2 + 16, 2, 16)
@@ -296,7 +348,7 @@ def reading_nothing(address, watches):
     """A connection over which so many calls watch `laundry`, and to which not a byte of an answer may be sent."""
     host, _, port = address.rpartition(":")
     message = health_pb2.HealthCheckRequest(service="laundry").SerializeToString()
-    body, head = b"\0" + len(message).to_bytes(4, "big") + message, headers("/grpc.health.v1.Health/Watch")
+    body, head = b"\0" + len(message).to_bytes(4, "big") + message, headers(WATCH)
     settings = frame(_SETTINGS, 0, 0, _INITIAL_WINDOW_SIZE + bytes(4)) + frame(_SETTINGS, _ACK, 0)
     calls = b"".join(
         frame(_HEADERS, _END_HEADERS, number, head) + frame(_DATA, _END_STREAM, number, body)
@@ -313,7 +365,7 @@ def test_whoever_watches_and_reads_nothing_keeps_the_news_from_nobody_else(healt
     with ExitStack() as stack, grpc.insecure_channel(address) as channel:
         for _ in range(connections):
             stack.enter_context(reading_nothing(address, watches))
-        until(lambda: len(health._watchers) >= connections * min(watches, 8), "them to watch")
+        until(lambda: len(health._watchers) == connections * watches, "them to watch")
         call = health_pb2_grpc.HealthStub(channel).Watch(asked, timeout=240)
         assert next(call).status == UNKNOWN
         for status in (SERVING, NOT_SERVING, SERVING):
