@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Literal
 
 import grpc
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from faceserve.protocols.access import LIFECYCLE, Door, Guard, Identities
+from faceserve.protocols.certificates import Certificates
 from faceserve.protocols.open_inference_grpc import SERVICE_NAME as OPEN_INFERENCE
 from faceserve.protocols.tls import Tls
 from faceserve.protocols.tokens import AnyOf, Tokens
@@ -20,15 +22,21 @@ PortName = Literal["lifecycle", "inference", "http"]
 
 
 class Doors:
-    """Raises `ValueError` for settings that contradict each other, and for files that are not what they should be."""
+    """Raises `ValueError` for settings that contradict each other, and for files that are not what they should be.
 
-    def __init__(self, settings: Settings) -> None:
+    Until when certificates count, who scrapes `registry` is told.
+    """
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
         self._settings = s = settings
         _demand_whole(s)
         self.inference_tokens = _tokens(s.inference_token, s.inference_token_file)
         self._lifecycle_tokens = _tokens(s.lifecycle_token, s.lifecycle_token_file)
         enrolment = _tokens(s.enrolment_token, s.enrolment_token_file)
         self._enrolment_tokens = enrolment if enrolment.needed else self._lifecycle_tokens
+        files = {"server": s.tls_certificate if s.tls_ports else None, "client_ca": s.tls_client_ca}
+        self._certificates = Certificates({what: path for what, path in files.items() if path})
+        registry.register(self._certificates)
 
     def tls(self, port: PortName) -> Tls | None:
         s = self._settings
@@ -53,7 +61,7 @@ class Doors:
         either = AnyOf(self._enrolment_tokens, self._lifecycle_tokens) if needed else self._lifecycle_tokens
         forgetting = Door(either, "withdrawing", open=certified)
         guard = Guard({LIFECYCLE: changes, f"{LIFECYCLE}Enroll": enrolling, f"{LIFECYCLE}Withdraw": forgetting})
-        return [guard, Identities(s.lifecycle_identities)] if certified else [guard]
+        return [guard, Identities(s.lifecycle_identities, self._certificates.seen)] if certified else [guard]
 
 
 def _demand_whole(s: Settings) -> None:

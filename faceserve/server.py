@@ -110,7 +110,7 @@ class Server:
         self._coming_back = ComingBack(self.manager, ModelRegistry(s.registry_url, *login) if s.registry_url else None)
         self._over = threading.Event()
         self._connections = Connections.within(descriptors.raised())
-        self._doors = Doors(s)
+        self._doors = Doors(s, self.metrics.registry)
         self._traces = _traces(s)
         self._admission = Admission(self._threads + s.max_queued, s.max_queued_mb << 20)
         self._answering = Answering(self.manager, self._batcher, self._admission, self.metrics)

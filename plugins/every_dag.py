@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipeline.bootstrap import MODEL_TYPES
+from pipeline.bootstrap import DAGS_OWNER, MODEL_TYPES
 from plugins.faults import note_success, tell_failure, tell_overdue
 
 # What does not happen while a DAG is paused. Each is live as soon as it exists: what a person triggers, or the monitor,
@@ -42,7 +42,7 @@ def every_dag(*, longest: timedelta) -> dict[str, Any]:
 def every_task(*, retries: int, retry_delay: timedelta, longest_try: timedelta, **more: Any) -> dict[str, Any]:
     """For `default_args`: each try has a time limit, and people hear of a failure and of the success after it."""
     return {
-        "owner": "mlops",
+        "owner": DAGS_OWNER,
         "retries": retries,
         "retry_delay": retry_delay,
         "execution_timeout": longest_try,

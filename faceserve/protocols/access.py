@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,10 +49,13 @@ class Guard(grpc.ServerInterceptor):
 
 
 class Identities(grpc.ServerInterceptor):
-    """Lifecycle calls need a client certificate in one of the `allowed` names, not just any of the authority."""
+    """Lifecycle calls need a client certificate in one of the `allowed` names, not just any of the authority.
 
-    def __init__(self, allowed: Collection[str]) -> None:
-        self._allowed = frozenset(allowed)
+    `showed` is told that name and the certificate (PEM) of each call that may come in.
+    """
+
+    def __init__(self, allowed: Collection[str], showed: Callable[[str, bytes], None]) -> None:
+        self._allowed, self._showed = frozenset(allowed), showed
 
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         handler = continuation(details)
@@ -65,11 +68,12 @@ class Identities(grpc.ServerInterceptor):
         # `wraps` also keeps which threads the call runs on.
         @functools.wraps(answer)
         def checked(requests: Any, context: grpc.ServicerContext) -> Any:
-            if not self._allowed & (names := _names(context)):
+            if not (allowed := self._allowed & (names := _names(context))):
                 shown = ", ".join(sorted(names))[:200] or "no name"
                 context.abort(
                     grpc.StatusCode.PERMISSION_DENIED, f"the certificate of {shown} may not call this service"
                 )
+            self._showed(min(allowed), _certificate(context))
             return answer(requests, context)
 
         return checked
@@ -98,6 +102,11 @@ def _names(context: grpc.ServicerContext) -> set[str]:
     shown = context.auth_context()
     found = (*shown.get("x509_common_name", ()), *shown.get("x509_subject_alternative_name", ()))
     return {name.decode("utf-8", "replace") for name in found}
+
+
+def _certificate(context: grpc.ServicerContext) -> bytes:
+    """The caller's, as PEM."""
+    return b"".join(context.auth_context().get("x509_pem_cert", ()))
 
 
 def _at_once(handler: Any, refuse: Any) -> Any:

@@ -100,8 +100,8 @@ class Alarms:
             Alarm("DeadLetters", self._leave_a_letter, self._discard_letters),
             Alarm(
                 "DagPaused",
-                lambda: self._say_paused(True),
-                lambda: self._say_paused(False),
+                lambda: self._stage.airflow.pause(_PAUSED),
+                lambda: self._stage.airflow.unpause(_PAUSED),
                 labels={"dag_id": _PAUSED},
             ),
             self._without("ReplicaDown", "faceserve_2"),
@@ -175,12 +175,6 @@ class Alarms:
         for letter in letters.all():
             if letter.reason == _REASON or letter.body in GARBAGE:
                 letters.discard(letter.id)
-
-    def _say_paused(self, paused: bool) -> None:
-        """Reports the pause as the monitor does."""
-        self._pipeline.report_pauses({_PAUSED: paused}, {_PAUSED: "a drill"})
-        # Otherwise these events would make OutboxOld fire.
-        self._pipeline.publish_events()
 
     def _mlops(self, sql: str) -> None:
         query(self._stage.stack.dsn("mlops", "mlops"), sql)

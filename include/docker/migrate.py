@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from include.docker.demands import demand_start
 from include.docker.doors import demand_entry, demand_superuser
 from include.stack.layout import buckets as all_buckets
-from include.stack.logins import keep_logins
+from include.stack.logins import SECRETS, keep_logins
 from include.stack.migrations import MIGRATIONS, migrate
 from include.stack.own_tables import TablesError, import_pools, migrate_airflow, migrate_mlflow
 from include.stack.roles import OWN, ROLES, grant, hand_over, make_roles
@@ -74,7 +74,7 @@ def _status(act: Callable[..., object], bucket: str) -> int:
 
 def logins() -> None:
     passwords = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
-    keep_logins(passwords, os.environ["AIRFLOW_ADMIN_PASSWORD"])
+    keep_logins(passwords, {login: os.environ[f"{one}_PASSWORD".upper()] for login, one in SECRETS.items()})
 
 
 def airflow() -> None:

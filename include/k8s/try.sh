@@ -76,8 +76,21 @@ secret retraining RETRAIN_MLOPS_DSN MLFLOW_TRACKING_PASSWORD AWS_ACCESS_KEY_ID A
 [ -z "${RETRAIN_ACCESS_DSN:-}" ] || secret face-training RETRAIN_ACCESS_DSN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 secret set-up MLOPS_OWNER_DSN
 secret log-receiver RETRAIN_BACKUP_DSN RETRAIN_MLOPS_DSN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+# Logins that people added stay; that of the exporter is added to those of an earlier release.
+logins=$(k get secret airflow-logins -o go-template='{{index .data "passwords.json" | base64decode}}' 2>/dev/null) \
+    || logins=$(printf '{"admin": "%s"}' "$(random)")
+case $logins in
+    *'"exporter"'*) RETRAIN_EXPORTER_AIRFLOW_PASSWORD=$(printf %s "$logins" | sed 's/.*"exporter": *"\([^"]*\)".*/\1/') ;;
+    *)
+        RETRAIN_EXPORTER_AIRFLOW_PASSWORD=$(shared exporter RETRAIN_EXPORTER_AIRFLOW_PASSWORD)
+        logins="${logins%\}*}, \"exporter\": \"$RETRAIN_EXPORTER_AIRFLOW_PASSWORD\"}"
+        printf '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "airflow-logins"}, "data": {"passwords.json": "%s"}}' \
+            "$(printf %s "$logins" | base64 | tr -d '\n')" > "$folder/airflow-logins"
+        k apply --filename "$folder/airflow-logins"
+        ;;
+esac
 # Whoever watches may change nothing.
-(RETRAIN_MLOPS_DSN=$RETRAIN_VIEWER_DSN; secret exporter RETRAIN_MLOPS_DSN RETRAIN_AMQP_URL)
+(RETRAIN_MLOPS_DSN=$RETRAIN_VIEWER_DSN; secret exporter RETRAIN_MLOPS_DSN RETRAIN_AMQP_URL RETRAIN_EXPORTER_AIRFLOW_PASSWORD)
 GRAFANA_ADMIN_PASSWORD=$(random); secret grafana GRAFANA_ADMIN_PASSWORD
 secret mlflow MLFLOW_BACKEND_STORE_URI MLFLOW_ADMIN_PASSWORD MLFLOW_PIPELINE_PASSWORD MLFLOW_REPLICA_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 secret airflow RETRAIN_MLOPS_DSN RETRAIN_HELPER_DSN RETRAIN_BACKUP_DSN RETRAIN_AMQP_URL MLFLOW_TRACKING_PASSWORD RETRAIN_FACESERVE_TOKEN \
@@ -97,11 +110,6 @@ if ! k get secret model-signing-key >/dev/null 2>&1; then
     k create secret generic model-signing-key --from-file="$folder/signing.pem"
     k create configmap model-verifying-key --from-file="$folder/verifying.pem"
 fi
-if ! k get secret airflow-logins >/dev/null 2>&1; then
-    printf '{"admin": "%s"}' "$(random)" > "$folder/passwords.json"
-    k create secret generic airflow-logins --from-file="$folder/passwords.json"
-fi
-
 # What a manifest does not name stays in a ConfigMap through every `apply`; it is there before anything reads it.
 k get configmap storage >/dev/null 2>&1 || k create configmap storage
 k patch configmap storage --patch "{\"data\": {$(for name in RETRAIN_S3_ENDPOINT FACESERVE_S3_ENDPOINT MLFLOW_S3_ENDPOINT_URL AWS_ENDPOINT_URL_S3; do

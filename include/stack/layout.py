@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from include.stack import stack_file
+from include.stack import logins, stack_file
 from include.stack.accounts import ADMINISTRATOR
 from include.stack.accounts import SECRETS as OF_BROKER
 from include.stack.door_tokens import SECRETS as OF_DOORS
@@ -38,7 +38,7 @@ SECRETS = (
     *OF_REGISTRY,
     *OF_OBJECTS.values(),
     *OF_DOORS.values(),
-    "airflow_admin",
+    *logins.SECRETS.values(),
     "airflow_jwt",
     "airflow_api",
     FERNET,
@@ -259,7 +259,7 @@ def _airflow(stack: Stack) -> dict[str, str]:
         "AIRFLOW__CORE__AUTH_MANAGER": (
             "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
         ),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": os.environ.get("AIRFLOW_USERS", "admin:admin"),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": logins.with_ours(os.environ.get("AIRFLOW_USERS", "admin:admin")),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         # The first encrypts, each decrypts: a backup may bring back what an earlier one encrypted.

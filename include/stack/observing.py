@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from include.stack.layout import REPOSITORY, Stack, bin_folder
+from include.stack.logins import EXPORTER
 from include.stack.services import Program, Service, executable, http_answers
 
 FOLDER = REPOSITORY / "include/prometheus"
@@ -27,9 +28,18 @@ def exporter(stack: Stack) -> Service:
         "RETRAIN_ACCESS_DSN": stack.dsn("mlops_viewer", "access"),
         "RETRAIN_EXPORTER_OUTBOXES": "true",
         "RETRAIN_EXPORTER_BACKUPS": "true",
+        "RETRAIN_EXPORTER_AIRFLOW_USER": EXPORTER,
+        "RETRAIN_EXPORTER_AIRFLOW_PASSWORD": stack.secrets["airflow_exporter"],
+        **_history(),
     }
     program = Program("exporter", command, lambda: http_answers(url), environment=reads, code=("pipeline",))
     return Service("exporter", (program,), after=("postgres", "rabbitmq"))
+
+
+def _history() -> dict[str, str]:
+    """As long as old runs are kept here by whoever throws them away."""
+    days = os.environ.get("AIRFLOW_HISTORY_DAYS")
+    return {"RETRAIN_EXPORTER_HISTORY_DAYS": days} if days else {}
 
 
 def alertmanager(stack: Stack) -> Service:

@@ -16,6 +16,7 @@ from include.stack.airflow_api import airflow_of
 from include.stack.door_tokens import SECRETS as OF_DOORS
 from include.stack.knowing import tasks_by, told, told_to_s3
 from include.stack.layout import FERNET, REPOSITORY, Stack, bin_folder, buckets, environment
+from include.stack.logins import SECRETS as OF_AIRFLOW
 from include.stack.logins import keep_logins
 from include.stack.own_tables import (
     TablesError,
@@ -217,7 +218,7 @@ def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
     cli = str(bin_folder() / "airflow")
 
     def prepare() -> None:
-        keep_logins(home / "passwords.json", stack.secrets["airflow_admin"])
+        keep_logins(home / "passwords.json", {login: stack.secrets[one] for login, one in OF_AIRFLOW.items()})
         _up_to_date(stack, "airflow", "apache-airflow", lambda: migrate_airflow(variables))
         _encrypt_anew(stack, variables)
 

@@ -41,6 +41,7 @@ from pipeline.domain.retraining import RunOutcome as RunOutcome
 from pipeline.domain.training import MAX_EPOCHS as MAX_EPOCHS
 from pipeline.domain.training import Epoch, TrainingResult
 from pipeline.domain.transitions import By
+from pipeline.domain.troubles import DAGS_OWNER as DAGS_OWNER
 from pipeline.domain.troubles import Fault as Fault
 from pipeline.domain.troubles import Place as Place
 from pipeline.domain.troubles import Question as Question

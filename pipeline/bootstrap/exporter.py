@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from pipeline.adapters.airflow_dags import AirflowDags, AirflowLogin
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.bootstrap.settings_at_start import longest_gap_seconds
 from pipeline.bootstrap.wiring import Wiring
@@ -15,6 +16,7 @@ from pipeline.domain.figures.production import Branches
 from pipeline.ports.bundles import Watching
 from pipeline.settings import Settings
 from pipeline.steps.faces.tell_face_facts import tell_face_facts
+from pipeline.steps.tell_dags import tell_dags
 from pipeline.steps.tell_facts import tell_facts
 from pipeline.steps.tell_replicas import tell_replicas
 from pipeline.steps.tell_safeguards import tell_safeguards
@@ -37,6 +39,8 @@ def begin_to_tell(settings: Settings | None = None) -> threading.Thread:
         sources |= {"helper": facts.of_helper, "access": facts.of_access}
     if chosen.exporter.airflow_url:
         sources["airflow"] = facts.of_airflow
+    if facts.dags:
+        sources["dags"] = facts.of_dags
     _, thread = serve(sources, chosen.exporter.host, chosen.exporter.port)
     return thread
 
@@ -47,6 +51,8 @@ class Facts:
     def __init__(self, settings: Settings) -> None:
         self._w = Wiring(settings)
         self._branches = Branches()
+        self.dags = _dags(settings)
+        """Airflow, where there is a login that may look."""
 
     def of_records(self) -> Iterator[Fact]:
         from pipeline.adapters.face_reading_table import FaceReadingTable
@@ -55,7 +61,9 @@ class Facts:
 
         with snapshot(self._w.settings.mlops_dsn.get_secret_value()) as database:
             told = watching(self._w.settings, database)
-            yield from tell_facts(told, self._branches)
+            facts = tell_facts(told, self._branches)
+            # What the monitor saw some time ago is of use where nobody may ask Airflow itself.
+            yield from (fact for fact in facts if not (self.dags and fact.family == "dag_paused"))
             yield from tell_face_facts(FaceReadingTable(database))
             ours = self._w.settings.exporter.backups
             yield from tell_safeguards(SafeguardTable(database), told.totals.begun() if ours else None)
@@ -94,6 +102,15 @@ class Facts:
 
         for component, healthy in airflow_health(self._w.settings.exporter.airflow_url).items():
             yield Fact("airflow_healthy", (component,), healthy)
+
+    def of_dags(self) -> Iterator[Fact]:
+        return tell_dags(self.dags.seen(), self._w.settings.exporter.history_days) if self.dags else iter(())
+
+
+def _dags(s: Settings) -> AirflowDags | None:
+    password = s.exporter_airflow_password.get_secret_value()
+    login = AirflowLogin(s.exporter.airflow_url, s.exporter.airflow_user, password)
+    return AirflowDags(login) if login.url and login.user and password else None
 
 
 def _of_outbox(name: str, dsn: SecretStr) -> Iterator[Fact]:

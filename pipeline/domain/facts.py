@@ -24,6 +24,12 @@ class ExporterPolicy:
     """Port on which the exporter answers `/metrics`."""
     airflow_url: Annotated[str, Address(("http", "https"), "an address such as http://host:8080", "")] = ""
     """Airflow's api-server, whose parts the exporter asks for their health; empty: it is not asked."""
+    airflow_user: str = ""
+    """A login of Airflow that may look at DAGs and no more (role viewer), with `RETRAIN_EXPORTER_AIRFLOW_PASSWORD`:
+    which are paused is asked of Airflow itself. Empty: it is told as the monitor saw it."""
+    history_days: Annotated[int, Range(at_least=14, at_most=3650)] = 90
+    """Days that Airflow should keep its runs (`AIRFLOW_HISTORY_DAYS`, in a cluster `databaseCleanup.retentionDays`): of
+    older ones people are told."""
     versions: AtLeastOne = 10
     """Newest versions of each model that have series of their own, besides those that serve or are on trial."""
     replicas: Annotated[int, Range(at_least=0, at_most=1000)] = 0
@@ -241,7 +247,22 @@ _OF_OPERATION = (
     Family("outbox_waiting", ("database",), "Events that are committed and not published yet"),
     Family("outbox_oldest_seconds", ("database",), "Age of the oldest event that is not published yet; 0 for none"),
     Family("notices_oldest_seconds", ("database",), "Age of the oldest event that nobody was told of yet; 0 for none"),
-    Family("dag_paused", ("dag_id",), "1 for each DAG that should always run and is paused, as the monitor saw it"),
+    Family(
+        "dag_paused",
+        ("dag_id",),
+        "Of each of our DAGs 1 while it is paused, else 0, asked of Airflow, at most half a minute ago; where the "
+        "exporter has no login there (RETRAIN_EXPORTER_AIRFLOW_USER), 1 for each that the monitor saw paused",
+    ),
+    Family("dag_files_unreadable", (), "Files of DAGs that Airflow cannot read, asked of it with the same login"),
+    Family(
+        "airflow_oldest_run_timestamp_seconds",
+        (),
+        "When the oldest run of the monitor was due that Airflow remembers: no other runs so often, so that where old "
+        "runs are thrown away this moves on; asked with the same login",
+    ),
+    Family(
+        "airflow_history_seconds", (), "For how long Airflow should remember its runs (RETRAIN_EXPORTER_HISTORY_DAYS)"
+    ),
     Family(
         "safeguard_timestamp_seconds",
         ("kind",),

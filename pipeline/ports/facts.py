@@ -1,6 +1,6 @@
 """Figures that are counted as things happen, so that they may be asked for every few seconds."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -25,6 +25,17 @@ class Unpublished:
 
     waiting: int
     oldest_seconds: float
+
+
+@dataclass(frozen=True)
+class DagsSeen:
+    """`paused` says of each DAG of ours that Airflow knows whether it is; `unreadable` counts files that it cannot
+    read. `oldest_run` is of the monitor, which runs more often than any other; None before its first.
+    """
+
+    paused: Mapping[str, bool]
+    unreadable: int
+    oldest_run: datetime | None
 
 
 class Totals(Protocol):

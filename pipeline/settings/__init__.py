@@ -212,6 +212,8 @@ class Settings(BaseSettings):
     """Folder in which a restore rebuilds every database; empty: where the system keeps temporary files."""
     backups: Annotated[BackupPolicy, Named("backup_")] = BackupPolicy()
     """Backups of the databases"""
+    exporter_airflow_password: SecretStr = SecretStr("")
+    """Password of the exporter's login at Airflow, `RETRAIN_EXPORTER_AIRFLOW_USER`."""
     exporter: Annotated[ExporterPolicy, Named("exporter_")] = ExporterPolicy()
     """What is told to Prometheus"""
 

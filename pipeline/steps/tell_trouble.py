@@ -12,7 +12,7 @@ from pipeline.domain.outgoing_events import (
     StepFailedEvent,
     StepRecoveredEvent,
 )
-from pipeline.domain.troubles import Fault, Place, Trouble, in_short, kind_of
+from pipeline.domain.troubles import MONITOR, Fault, Place, Trouble, in_short, kind_of
 from pipeline.ports.clock import Clock
 from pipeline.ports.events import Outbox
 from pipeline.ports.troubles import Troubles
@@ -49,7 +49,7 @@ def tell_problems(troubles: Troubles, clock: Clock, seen: Mapping[str, str | Non
     none. People hear of faults that last.
     """
     for what, problem in seen.items():
-        _tell_problem(troubles, clock.now(), Place("live_accuracy_monitor", what), problem)
+        _tell_problem(troubles, clock.now(), Place(MONITOR, what), problem)
 
 
 def _tell_problem(troubles: Troubles, now: datetime, place: Place, problem: str | None) -> None:

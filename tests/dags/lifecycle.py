@@ -18,12 +18,14 @@ from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.utils.db import initdb
 from airflow.utils.session import create_session
+from sqlalchemy import func
 
 from dags.model_decision import model_decision
 from dags.model_retraining import laundry
 from dags.task_confirmed_intake import task_confirmed_intake
 from include.stack.airflow_api import AirflowApi, AirflowError
 from include.stack.ports import free_ports
+from pipeline.adapters.airflow_dags import AirflowDags, AirflowLogin
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.settings import Settings
@@ -37,7 +39,7 @@ IN_A_ROW = int(os.environ.get("NIGHTS", "2"))
 AWAY = TryAgain("RabbitMQ is unavailable: connection refused")
 NOTHING = {"due": False, "reason": "3 of 100 corrections"}
 DUE = {"due": True, "reason": "120 corrections", "decision_id": "7"}
-RETRAINING = "laundry_model_retraining"
+RETRAINING, MONITOR = "laundry_model_retraining", "live_accuracy_monitor"
 # What the forms must refuse: not as JSON has it, with a line end after a number, half a character, or of another type.
 BAD = {
     "model_rollback": [
@@ -185,6 +187,17 @@ def people(url):
     return {"people": found, "asked by": asked_by}
 
 
+def watched(url):
+    """What the exporter sees with a viewer's login, beside what the database says; an operator has paused one."""
+    AirflowApi(url, "operator", "secret of operator").trigger(MONITOR, "first look", {})
+    seen = AirflowDags(AirflowLogin(url, "viewer", "secret of viewer")).seen()
+    with create_session() as session:
+        kept = dict(session.query(DagModel.dag_id, DagModel.is_paused).all())
+        first = session.query(func.min(DagRun.run_after)).filter_by(dag_id=MONITOR).scalar()
+    told = {"paused": seen.paused, "unreadable": seen.unreadable, "oldest": seen.oldest_run}
+    return {"watched": told, "kept": {"paused": kept, "unreadable": 0, "oldest": first}}
+
+
 def forced_live(url):
     """What becomes of a model that two people want to be live whatever its verdict says."""
     # Who is one is asked of the settings; nothing else of the outside world is.
@@ -248,5 +261,5 @@ if __name__ == "__main__":
     initdb()
     seen = loop()
     url = api()
-    seen |= asked(AirflowApi(url, "admin", "secret")) | people(url) | forced_live(url) | again(url)
+    seen |= asked(AirflowApi(url, "admin", "secret")) | people(url) | watched(url) | forced_live(url) | again(url)
     print("LIFECYCLE " + json.dumps(seen, default=str))

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from include.stack.layout import REPOSITORY
+from plugins.every_dag import ALWAYS_ON
 from tests.dags.conftest import OUTSIDE
 from tests.dags.lifecycle import BAD, IN_A_ROW
 
@@ -93,6 +94,13 @@ def test_a_viewer_sees_and_an_operator_triggers_under_the_own_name(seen):
         "operator": {"look": allowed, "see runs": allowed, "trigger": allowed, "pause": allowed},
     }
     assert seen["asked by"] == "operator"
+
+
+def test_whoever_watches_sees_with_a_viewers_login_what_airflow_knows(seen):
+    assert seen["watched"] == seen["kept"]
+    assert seen["watched"]["paused"].keys() == ALWAYS_ON.keys()
+    assert seen["watched"]["paused"]["model_retention"] and not seen["watched"]["paused"]["model_rollback"]
+    assert seen["watched"]["oldest"]
 
 
 def test_a_model_is_forced_live_by_an_administrators_login_and_by_no_operators(seen):

@@ -64,7 +64,7 @@ def test_prometheus_reads_what_the_database_says(watched):
     until(lambda: asked(watched, "sum(retraining_confirmations_total)") == [({}, 7.0)], "Prometheus to see 7")
     # Nobody started Airflow, MLflow and replicas here.
     away = {labels["source"] for labels, up in asked(watched, "retraining_exporter_up") if not up}
-    assert away == {"registry", "airflow"}
+    assert away == {"registry", "airflow", "dags"}
     wanted = {"exporter": 1, "rabbitmq": 1, "prometheus": 1, "faceserve": 0}
     until(lambda: {labels["job"]: value for labels, value in asked(watched, "up")} == wanted, "all to be scraped")
 

@@ -18,6 +18,7 @@ from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.reading_table import ReadingTable
+from pipeline.adapters.safeguard_table import SafeguardTable
 from pipeline.adapters.sighting_table import SightingTable
 from pipeline.adapters.total_tables import TotalTables
 from pipeline.adapters.withholding_table import WithholdingTable
@@ -28,7 +29,9 @@ from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.withholding import Scope
 from pipeline.settings import Settings
+from pipeline.steps.faces.tell_face_facts import tell_face_facts
 from pipeline.steps.tell_facts import tell_facts
+from pipeline.steps.tell_safeguards import tell_safeguards
 from tests.builders import NOW, a_dataset, a_face_confirmation, a_photo, a_withheld, an_event
 from tests.histories import a_history
 from tests.waiting import until
@@ -198,21 +201,25 @@ def test_a_large_table_is_never_read_through(years, question):
 
 
 class Explained(MlopsDatabase):
-    """`patterns` says on how many rows each question of SQL tried one."""
+    """`patterns` says on how many rows each question of SQL tried one, `read` how many rows of large tables it read."""
 
     def __init__(self, database):
-        self._asked, self.patterns = database, []
+        self._asked, self.patterns, self.read = database, [], {}
 
     @contextmanager
     def transaction(self):
         with self._asked.transaction() as cursor:
             yield SimpleNamespace(
-                execute=lambda sql, values=(): self._execute(cursor, sql, values), fetchall=cursor.fetchall
+                execute=lambda sql, values=(): self._execute(cursor, sql, values),
+                fetchall=cursor.fetchall,
+                fetchone=cursor.fetchone,
             )
 
     def _execute(self, cursor, sql, values):
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values)
-        self.patterns += tried(cursor.fetchone()[0][0]["Plan"])
+        plan = cursor.fetchone()[0][0]["Plan"]
+        self.patterns += tried(plan)
+        self.read[" ".join(sql.split())] = rows_of_large_tables(plan)
         cursor.execute(sql, values)
 
 
@@ -220,6 +227,30 @@ def tried(plan):
     below = [rows for one in plan.get("Plans", ()) for rows in tried(one)]
     rows = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
     return [*below, rows] if " ~ " in plan.get("Filter", "") else below
+
+
+def rows_of_large_tables(plan):
+    below = sum(rows_of_large_tables(one) for one in plan.get("Plans", ()))
+    if plan.get("Relation Name") not in LARGE:
+        return below
+    passed = sum(plan.get(f"Rows Removed by {why}", 0) for why in ("Filter", "Index Recheck"))
+    return below + (plan["Actual Rows"] + passed) * plan["Actual Loops"]
+
+
+def test_what_prometheus_asks_every_few_seconds_reads_few_rows_by_their_index(years):
+    """An index that is read through takes as long as its table, and no sequential scan tells of it."""
+    explained = Explained(years)
+    told = [
+        *tell_facts(replace(watching(Settings(), explained), shown=0), Branches()),
+        *tell_face_facts(FaceReadingTable(explained)),
+        *tell_safeguards(SafeguardTable(explained), NOW),
+    ]
+    assert {"corrections_pending", "confirmations_total", "decisions_total", "face_rates_state"} <= {
+        fact.family for fact in told
+    }
+    # A thousand corrections may wait, of ten million confirmations as of these forty thousand.
+    assert len(explained.read) > 15
+    assert {sql: rows for sql, rows in explained.read.items() if rows > 1000} == {}
 
 
 def test_names_are_tried_one_by_one_and_not_the_confirmations_that_have_them(years):

@@ -26,15 +26,15 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("test authority")
-        certificate = _signed(self._name, self._name, self._key, self._key, ca=True)
+        certificate = _signed(self._name, self._name, self._key, self._key)
         self.certificate = folder / "ca.pem"
         self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         self.server, self.client = self.pair("server"), self.pair("client")
 
-    def pair(self, owner: str) -> Pair:
+    def pair(self, owner: str, *, hours: float = 1) -> Pair:
         own = ec.generate_private_key(ec.SECP256R1())
         made = Pair(self._folder / f"{owner}.pem", self._folder / f"{owner}.key")
-        signed = _signed(_name(owner), self._name, own, self._key, ca=False)
+        signed = _signed(_name(owner), self._name, own, self._key, hours)
         made.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
         made.key.write_bytes(
             own.private_bytes(
@@ -61,9 +61,9 @@ def _signed(
     issuer: x509.Name,
     key: ec.EllipticCurvePrivateKey,
     signer: ec.EllipticCurvePrivateKey,
-    *,
-    ca: bool,
+    hours: float = 2,
 ) -> x509.Certificate:
+    """An authority's, where the subject is the issuer; it counts for longer than what it signs."""
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -72,8 +72,8 @@ def _signed(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .not_valid_after(now + timedelta(hours=hours))
+        .add_extension(x509.BasicConstraints(ca=subject == issuer, path_length=None), critical=True)
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1")), x509.DNSName("localhost")]),
             critical=False,

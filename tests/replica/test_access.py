@@ -169,6 +169,26 @@ def test_the_pipelines_fleet_speaks_it(tmp_path, authority):
         assert [one.version for one in fleet.serving(laundry)] == ["v1.0.0"]
 
 
+def test_whoever_watches_is_told_until_when_the_certificates_count_and_that_of_who_calls(tmp_path, authority):
+    with replica(tmp_path / "state", lifecycle_token="", **mutual(authority)) as world:
+
+        def told():
+            samples = (s for family in world.server.metrics.registry.collect() for s in family.samples)
+            return {
+                (s.labels["certificate"], s.labels["caller"])
+                for s in samples
+                if s.name == "faceserve_certificate_expiry_timestamp_seconds"
+            }
+
+        own = {("server", ""), ("client_ca", "")}
+        with LifecycleClient(world.lifecycle_address, tls=authority.client_tls("somebody else")) as refused:
+            assert code(lambda: refused.status("laundry")) == "PERMISSION_DENIED"
+        assert told() == own
+        with LifecycleClient(world.lifecycle_address, tls=authority.client_tls()) as client:
+            client.status("laundry")
+        assert told() == own | {("caller", "client")}
+
+
 def test_half_of_what_the_pipeline_needs_is_refused(tmp_path):
     assert client_tls(None, None, None) is None
     for half in ((None, tmp_path, tmp_path), (tmp_path, tmp_path, None), (tmp_path, None, tmp_path)):

@@ -35,6 +35,8 @@ _NEEDED = {
 _TASKS_READY = 'rabbitmq_detailed_queue_messages_ready{vhost="airflow",queue="gpu"}'
 _WORKERS = 'rabbitmq_detailed_queue_consumers{vhost="airflow",queue="gpu"}'
 _SAFEGUARD = 'retraining_safeguard_timestamp_seconds{kind="%s"}'
+_OLDEST = "retraining_airflow_oldest_run_timestamp_seconds"
+_CERTIFICATE = 'faceserve_certificate_expiry_timestamp_seconds{instance="a",certificate="caller",caller="pipeline"}'
 _ANOTHER = {SERVES % "v1.0.0": NONE, SERVES % "v0.9.0": ONE}
 _THE_SAME = {SERVES % "v1.0.0": ONE, SERVES % "v0.9.0": NONE}
 
@@ -49,6 +51,9 @@ CASES: Mapping[str, Case | Burning | Silence] = {
     "ReplicaDown": of(UP, 0, 1, 1, {'up{job="faceserve",instance="b"}': ONE}),
     "ReplicaServesNothing": of(SERVES % "v1.0.0", 0, 1, 1, {UP: ONE, **CHAMPION}),
     "ReplicasDisagree": Case(_ANOTHER, _THE_SAME, _THE_SAME, CHAMPION),
+    "CertificateEnds": Case(
+        {_CERTIFICATE: ago(-13.9 * DAY)}, {_CERTIFICATE: ago(-14.1 * DAY)}, {_CERTIFICATE: ago(-365 * DAY)}
+    ),
     "LiveAccuracyFailing": of(STATE % "failing", 1, 0, 0, {STATE % "low": ONE, **CHAMPION}),
     "LiveAccuracyLow": of(STATE % "low", 1, 0, 0, {STATE % "unknown": ONE, **CHAMPION}),
     "FaceRatesFailing": of(_FACES % "failing", 1, 0, 0, {_FACES % "warn": ONE, **FACE_CHAMPION}),
@@ -98,6 +103,12 @@ CASES: Mapping[str, Case | Burning | Silence] = {
     "RestoreNotTried": since(_SAFEGUARD % "restore_test", 8 * DAY),
     "DiskFull": of("retraining_disk_free_ratio", 0.149, 0.151, 0.5),
     "DagsUnreadable": of("airflow_dag_processing_import_errors", 1, 0, 0),
+    "AirflowHistoryGrows": Case(
+        {_OLDEST: ago(99.4 * DAY)},
+        {_OLDEST: ago(98.6 * DAY)},
+        {_OLDEST: ago(0)},
+        {"retraining_airflow_history_seconds": steady(90 * DAY)},
+    ),
     "AirflowIll": of('retraining_airflow_healthy{component="scheduler"}', 0, 1, 1),
     "SourceAway": of('retraining_exporter_up{source="database"}', 0, 1, 1),
     "ExporterAway": of('up{job="exporter"}', 0, 1, 1),
@@ -110,6 +121,7 @@ _PROMOTED = 'retraining_last_promotion_timestamp_seconds{model="laundry"}'
 _FACE_SERVES = 'faceserve_active_version{instance="a",model="face",version="v1.0.0"}'
 # The other half of those that fire for two reasons, or for one only beside another.
 _ALSO: Mapping[str, Case] = {
+    "DagsUnreadable": of("retraining_dag_files_unreadable", 1, 0, 0),
     "DiskFull": of(_VOLUME % "available", 149, 151, 500, {_VOLUME % "capacity": steady(1000)}),
     "DeploymentIncomplete": of(_BEHIND, 1, 0, 0),
     "ModelStale": of(_PENDING, 1, 0, 0, {_PROMOTED: ago(100 * DAY)}),

@@ -303,7 +303,7 @@ def test_nothing_is_pinned_that_people_may_choose():
     ours = {(n, v): _pinned(_SERVICES[n])[v] for n, v in _ours() if v in _pinned(_SERVICES[n])}
     chosen = {v for (_, v), value in ours.items() if not where.search(value) and not v.endswith(("_PORT", "_MB"))}
     # Who a program is.
-    assert chosen == {"FACESERVE_REPLICA", "FACESERVE_REGISTRY_USER"}
+    assert chosen == {"FACESERVE_REPLICA", "FACESERVE_REGISTRY_USER", "RETRAIN_EXPORTER_AIRFLOW_USER"}
     assert set(_DEFAULTS) <= _READ
 
 
@@ -372,7 +372,11 @@ def test_who_watches_and_who_copies_the_databases_knows_nothing_that_changes_mod
     def secrets(name):
         return set(re.findall(r"\$\{([A-Z0-9_]+):\?", str(_variables(_SERVICES[name]))))
 
-    assert secrets("exporter") == {"MLOPS_VIEWER_DB_PASSWORD", "RABBITMQ_WATCHER_PASSWORD"}
+    watching = {"MLOPS_VIEWER_DB_PASSWORD", "RABBITMQ_WATCHER_PASSWORD", "AIRFLOW_EXPORTER_PASSWORD"}
+    assert secrets("exporter") == watching
+    users = _variables(_SERVICES["airflow-api"])["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"]
+    own = _variables(_SERVICES["exporter"])["RETRAIN_EXPORTER_AIRFLOW_USER"]
+    assert users == "${AIRFLOW_USERS:-admin:admin}" + f",{own}:viewer"
     assert secrets("log-receiver") == {"BACKUP_DB_PASSWORD", "MLOPS_DB_PASSWORD", "S3_LOG_RECEIVER_SECRET_KEY"}
     assert secrets("helper") == {"HELPER_DB_PASSWORD", "RABBITMQ_HELPER_PASSWORD", "S3_HELPER_SECRET_KEY"}
 

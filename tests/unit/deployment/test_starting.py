@@ -26,6 +26,7 @@ from include.stack import (
     airflow_program,
     airflow_worker,
     mlflow_server,
+    observing,
     own_tables,
     rotating,
     runner,
@@ -263,25 +264,34 @@ def test_tables_of_airflow_and_mlflow_are_brought_up_to_date_when_those_are_othe
 
 
 @pytest.mark.parametrize("where", ["local", "containers"])
-def test_logins_that_people_added_outlive_a_start_and_the_password_of_admin_is_the_stacks(stack, monkeypatch, where):
+def test_logins_that_people_added_outlive_a_start_and_the_passwords_of_ours_are_the_stacks(stack, monkeypatch, where):
     monkeypatch.setattr(own_tables.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, ""))
     passwords = stack.folder("airflow") / "passwords.json"
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(passwords))
-    monkeypatch.setenv("AIRFLOW_ADMIN_PASSWORD", stack.secrets["airflow_admin"])
+    ours = {"admin": stack.secrets["airflow_admin"], "exporter": stack.secrets["airflow_exporter"]}
+    for login, password in ours.items():
+        monkeypatch.setenv(f"AIRFLOW_{login.upper()}_PASSWORD", password)
     start = {"local": services.airflow(stack, {}).prepare, "containers": migrate.logins}[where]
     start()
-    assert json.loads(passwords.read_text()) == {"admin": stack.secrets["airflow_admin"]}
+    assert json.loads(passwords.read_text()) == ours
     passwords.write_text(json.dumps({"admin": "old", "kim": "of-kim"}))
     start()
-    assert json.loads(passwords.read_text()) == {"admin": stack.secrets["airflow_admin"], "kim": "of-kim"}
+    assert json.loads(passwords.read_text()) == {**ours, "kim": "of-kim"}
     assert passwords.stat().st_mode & 0o077 == 0
 
 
 def test_who_may_enter_airflow_is_what_people_say(stack, monkeypatch):
     users = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"
-    assert environment(stack)[users] == "admin:admin"
+    assert environment(stack)[users] == "admin:admin,exporter:viewer"
     monkeypatch.setenv("AIRFLOW_USERS", "admin:admin,kim:user")
-    assert environment(stack)[users] == "admin:admin,kim:user"
+    assert environment(stack)[users] == "admin:admin,kim:user,exporter:viewer"
+
+
+def test_how_long_airflow_keeps_its_runs_whoever_watches_knows(stack, monkeypatch):
+    told = "RETRAIN_EXPORTER_HISTORY_DAYS"
+    assert told not in observing.exporter(stack).programs[0].environment
+    monkeypatch.setenv("AIRFLOW_HISTORY_DAYS", "30")
+    assert observing.exporter(stack).programs[0].environment[told] == "30"
 
 
 def test_no_secret_of_the_stack_is_a_word_of_a_command_which_everybody_on_the_machine_sees(stack, monkeypatch):
@@ -438,7 +448,7 @@ def test_a_program_of_the_stack_knows_its_own_secrets_and_of_the_others_none(sta
         **dict.fromkeys(("faceserve_1", "faceserve_2"), {"mlflow_replica", "s3_faceserve"}),
         **dict.fromkeys(PARTS_OF_AIRFLOW, pipeline | of_airflow),
         "airflow_history": {"airflow"},
-        "exporter": {"mlops_viewer", "rabbitmq_watcher"},
+        "exporter": {"mlops_viewer", "rabbitmq_watcher", "airflow_exporter"},
     }
 
 

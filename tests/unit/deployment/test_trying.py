@@ -28,10 +28,11 @@ case "$1 $2" in
     case "${5:-}" in
     "") ;;
     *range*) ls "$CLUSTER/$3" | tr '\\n' ' ' ;;
+    *passwords.json*) cat "$CLUSTER/$3/passwords.json" ;;
     *)  key=$(expr "$5" : '.*{{with .\\([A-Za-z_]*\\)}}')
         if [ -e "$CLUSTER/$3/$key" ]; then cat "$CLUSTER/$3/$key"; fi ;;
     esac ;;
-"create --filename" | "patch secret")
+"create --filename" | "apply --filename" | "patch secret")
     for file; do :; done
     exec PYTHON -SE -c '
 import base64, json, pathlib, sys
@@ -103,6 +104,25 @@ def test_where_s3_is_and_which_image_trains_everybody_is_told(cluster):
     assert image in ours and ours == set((cluster / "loaded").read_text().split())
 
 
+def test_each_login_of_airflow_has_a_password_and_whoever_watches_knows_its_own(cluster):
+    """People's are those that the chart's values name."""
+    users = yaml.safe_load((_SCRIPT.parent / "airflow/values.yaml").read_text())["config"]["core"][
+        "simple_auth_manager_users"
+    ]
+    assert set(users.split(",")) == {"admin:admin", "exporter:viewer"}
+    passwords = json.loads(kept(cluster)["airflow-logins/passwords.json"])
+    assert passwords.keys() == {"admin", "exporter"} and len(set(passwords.values())) == 2
+    assert passwords["exporter"] == kept(cluster)["exporter/RETRAIN_EXPORTER_AIRFLOW_PASSWORD"]
+
+
+def test_logins_of_an_earlier_release_stay_and_get_that_of_the_exporter(cluster):
+    file = cluster / "secrets/airflow-logins/passwords.json"
+    file.write_text('{"admin": "of-admin", "kim": "of-kim"}')
+    own = kept(cluster)["exporter/RETRAIN_EXPORTER_AIRFLOW_PASSWORD"]
+    tried(cluster)
+    assert json.loads(file.read_text()) == {"admin": "of-admin", "kim": "of-kim", "exporter": own}
+
+
 SHARED = [
     {"mlflow/MLFLOW_PIPELINE_PASSWORD", "airflow/MLFLOW_TRACKING_PASSWORD", "retraining/MLFLOW_TRACKING_PASSWORD"},
     {"mlflow/MLFLOW_REPLICA_PASSWORD", "faceserve/FACESERVE_REGISTRY_PASSWORD"},
@@ -120,3 +140,5 @@ def test_a_cluster_of_a_release_that_needed_less_gets_the_rest_and_keeps_what_it
     after = tried(cluster)
     assert set(after) == set(before) and {one for one in before if after[one] != before[one]} <= removed
     assert [len({after[one] for one in names}) for names in SHARED] == [1, 1, 1]
+    own = json.loads(after["airflow-logins/passwords.json"])["exporter"]
+    assert own == after["exporter/RETRAIN_EXPORTER_AIRFLOW_PASSWORD"]

@@ -136,6 +136,9 @@ def test_every_fact_has_a_family_with_its_labels_and_no_two_say_the_same(records
             "confirmations_waiting",
             "airflow_healthy",
             "disk_free_ratio",
+            "dag_files_unreadable",
+            "airflow_oldest_run_timestamp_seconds",
+            "airflow_history_seconds",
         ),
     }
     # Its trial is over.
