@@ -7,7 +7,8 @@ trace every change leaves a span, and one in a hundred of all others.
 
 import functools
 import os
-from collections.abc import Iterator, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +19,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler, SamplingResult, TraceIdRatioBased
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _UNNAMED = "unknown_service"
@@ -30,23 +31,34 @@ _SERVICES = ("/faceserve.v1.", "/inference.")
 _CHANGES = "faceserve.v1.Lifecycle/"
 _LOOKS = (f"{_CHANGES}GetStatus", f"{_CHANGES}ListVersions")
 _SHARE = 0.01
+_PARENT = "traceparent"
 
 
 class Traces:
-    """`replica` is a name."""
+    """`replica` is a name; `draw` gives numbers from 0 to 1, which choose among calls in nobody's trace."""
 
-    def __init__(self, replica: str) -> None:
+    def __init__(self, replica: str, draw: Callable[[], float] = random.random) -> None:
         named = Resource.create({"service.instance.id": replica})
         if str(named.attributes["service.name"]).startswith(_UNNAMED):
             named = named.merge(Resource({"service.name": "faceserve"}))
-        self._provider = TracerProvider(sampler(), named)
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        self._tracer = self._provider.get_tracer("faceserve")
+        kept = BatchSpanProcessor(OTLPSpanExporter())
+        self._draw, self._asked = draw, sampler()
+        self._providers = [TracerProvider(one, named) for one in (self._asked, ALWAYS_ON)]
+        for provider in self._providers:
+            provider.add_span_processor(kept)
+        self._tracer, self._drawn = (provider.get_tracer("faceserve") for provider in self._providers)
 
     @contextmanager
     def call(self, name: str, headers: Mapping[str, str], said: Mapping[str, str]) -> Iterator[Span]:
         """One call, from its arrival to its answer."""
-        with self._tracer.start_as_current_span(
+        tracer = self._tracer
+        if self._asked and _PARENT not in headers:
+            # A span that is thrown away costs a request as much as one that is kept.
+            if self._draw() >= share_of(name):
+                yield INVALID_SPAN
+                return
+            tracer = self._drawn
+        with tracer.start_as_current_span(
             name,
             propagate.extract(headers),
             SpanKind.SERVER,
@@ -65,7 +77,8 @@ class Traces:
 
     def end(self) -> None:
         """Send what was not sent yet."""
-        self._provider.shutdown()
+        for provider in self._providers:
+            provider.shutdown()
 
 
 def sampler() -> Sampler | None:
@@ -73,12 +86,16 @@ def sampler() -> Sampler | None:
     return None if os.environ.get("OTEL_TRACES_SAMPLER") else ParentBased(_Few())
 
 
+def share_of(name: str) -> float:
+    """Of the calls of this name that leave a span."""
+    return 1.0 if name.startswith(_CHANGES) and name not in _LOOKS else _SHARE
+
+
 class _Few(Sampler):
-    _few = TraceIdRatioBased(_SHARE)
+    """Of calls whose caller's trace cannot be read."""
 
     def should_sample(self, parent_context: Any, trace_id: int, name: str, *more: Any, **named: Any) -> SamplingResult:
-        chosen = ALWAYS_ON if name.startswith(_CHANGES) and name not in _LOOKS else self._few
-        return chosen.should_sample(parent_context, trace_id, name, *more, **named)
+        return TraceIdRatioBased(share_of(name)).should_sample(parent_context, trace_id, name, *more, **named)
 
     def get_description(self) -> str:
         return f"every change, {_SHARE:.0%} of other calls"

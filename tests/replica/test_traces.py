@@ -4,9 +4,10 @@ import grpc
 import httpx
 import pytest
 from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.trace import INVALID_SPAN
 
 from faceserve.errors import StorageUnavailable
-from faceserve.protocols.traces import sampler
+from faceserve.protocols.traces import Traces, sampler
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 from tests.collector import attributes, collector
@@ -116,3 +117,37 @@ def test_of_calls_in_nobodys_trace_every_change_is_kept_and_one_in_a_hundred_of_
 def test_the_environments_word_on_how_many_is_the_last(monkeypatch):
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on")
     assert sampler() is None
+
+
+READ, CHANGE = "faceserve.v1.Inference/Classify", "faceserve.v1.Lifecycle/Activate"
+
+
+@pytest.mark.parametrize(
+    ("name", "headers", "kept"),
+    [
+        (READ, {}, {0.0: True, 0.0099: True, 0.01: False, 0.99: False}),
+        (CHANGE, {}, {0.0: True, 0.99: True}),
+        # As the trace of the caller is, whatever is drawn.
+        (READ, {"traceparent": HEADER}, {0.99: True}),
+        (READ, {"traceparent": f"{HEADER[:-2]}00"}, {0.0: False}),
+        (CHANGE, {"traceparent": "what nobody can read"}, {0.99: True}),
+    ],
+)
+def test_a_call_that_leaves_no_span_is_given_none(collected, name, headers, kept):
+    for drawn, recorded in kept.items():
+        traces = Traces("replica-1", lambda drawn=drawn: drawn)
+        with traces.call(name, headers, {}) as span:
+            assert span.is_recording() is recorded
+            # Nobody pays for what is thrown away, unless the caller asked for it.
+            assert recorded or headers or span is INVALID_SPAN
+        traces.end()
+    assert {span.name for _, span in collected} == ({name} if any(kept.values()) else set())
+
+
+def test_where_the_environment_says_how_many_nothing_is_drawn(collected, monkeypatch):
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on")
+    traces = Traces("replica-1", lambda: 0.99)
+    with traces.call(READ, {}, {}) as span:
+        assert span.is_recording()
+    traces.end()
+    assert len(collected) == 1
