@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from include.demo.branch_managers import GARBAGE, Mischief
 from include.demo.prometheus import prometheus_of
 from include.demo.stage import Stage
+from include.demo.story import INTAKE
 from include.stack.postgres import query
 from include.stack.runner import all_services
 from include.stack.supervision import Supervision
@@ -69,10 +70,14 @@ class Alarms:
         self._supervision, self._siren = Supervision(stage.stack), Siren(stage)
 
     def play(self) -> None:
-        """Record which alerts were seen to fire and to end; one that was not is a broken promise."""
+        """Record which alerts were seen to fire and to end; one that was not is a broken promise.
+
+        Meanwhile the intake is paused, and stays so: of that it is only seen that it is told.
+        """
         seen: dict[str, str] = {}
         # The demo left its garbage to be looked at; while any letter waits, another one makes nothing fire.
         self._discard_letters()
+        self._stage.report.demand(self._siren.fires("DagPaused", dag_id=INTAKE), "a paused intake was told")
         for group in (self._small(), self._broker(), self._every_replica(), self._rollback()):
             self._stage.act(f"Made to fire, then mended: {', '.join(alarm.alert for alarm in group)}")
             seen |= self._play(group)
