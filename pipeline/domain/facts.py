@@ -8,37 +8,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
 
-from pipeline.domain.bounds import Address, AtLeastOne, Range
 from pipeline.domain.models import ModelType
-
-
-@dataclass(frozen=True)
-class ExporterPolicy:
-    """Where `python -m pipeline exporter` answers, and how much it tells."""
-
-    host: str = "127.0.0.1"
-    """Address on which the exporter listens; `0.0.0.0` in a container."""
-    port: Annotated[int, Range(at_least=1, at_most=65535)] = 9600
-    """Port on which the exporter answers `/metrics`."""
-    airflow_url: Annotated[str, Address(("http", "https"), "an address such as http://host:8080", "")] = ""
-    """Airflow's api-server, whose parts the exporter asks for their health; empty: it is not asked."""
-    airflow_user: str = ""
-    """A login of Airflow that may look at DAGs and no more (role viewer), with `RETRAIN_EXPORTER_AIRFLOW_PASSWORD`:
-    which are paused is asked of Airflow itself. Empty: it is told as the monitor saw it."""
-    history_days: Annotated[int, Range(at_least=14, at_most=3650)] = 90
-    """Days that Airflow should keep its runs (`AIRFLOW_HISTORY_DAYS`, in a cluster `databaseCleanup.retentionDays`): of
-    older ones people are told."""
-    versions: AtLeastOne = 10
-    """Newest versions of each model that have series of their own, besides those that serve or are on trial."""
-    replicas: Annotated[int, Range(at_least=0, at_most=1000)] = 0
-    """Replicas that have to serve at all times; 0: as many as `RETRAIN_FACESERVE_REPLICAS` has addresses."""
-    outboxes: bool = False
-    """Whether the Helper service's and the access service's outboxes are looked at, too, in the databases of
-    `RETRAIN_HELPER_DSN` and `RETRAIN_ACCESS_DSN`, with a role that may read the times in them."""
-    backups: bool = False
-    """Whether backups of the databases are made by this installation: then one that never was is told, too."""
 
 
 class Type(StrEnum):
@@ -106,6 +77,12 @@ _OF_VERSIONS = (
         (*_VERSION, "actual", "predicted"),
         "Validation photos by what people said and what the model says, by the trainer",
     ),
+    Family(
+        "model_check_value",
+        (*_VERSION, "check"),
+        "What verification measured of a model of any kind, by the name and in the unit of the verdict's check",
+    ),
+    Family("model_check_bar", (*_VERSION, "check"), "What the check was held against; absent where it has no number"),
 )
 _OF_DEPLOYMENTS = (
     Family("champion_info", _VERSION, "1 for the version that serves by the transition log"),

@@ -17,11 +17,11 @@ from pipeline.domain.blessing import WhenInconclusive
 from pipeline.domain.bounds import Address, Cron, PositiveSeconds, Range
 from pipeline.domain.checks import LoadTest
 from pipeline.domain.dataset import Augmentation
+from pipeline.domain.exporter import ExporterPolicy
 from pipeline.domain.faces.gate import FaceGatePolicy
 from pipeline.domain.faces.identities import FaceSelectionPolicy
 from pipeline.domain.faces.retraining import FaceRetrainingPolicy
 from pipeline.domain.faces.watching import FaceWatchPolicy
-from pipeline.domain.facts import ExporterPolicy
 from pipeline.domain.intake import IntakePolicy
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.pruning import PruningPolicy

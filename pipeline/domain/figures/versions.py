@@ -10,6 +10,8 @@ from pipeline.domain.facts import Fact, known, label_of
 from pipeline.domain.models import ModelVersion
 from pipeline.domain.training import TrainingResult
 
+_SPLITS = {"validation": CheckName.VALIDATION_ACCURACY, "test": CheckName.HOLDOUT_ACCURACY}
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -25,9 +27,13 @@ def of_version(one: Measured) -> Iterator[Fact]:
     labels = (label_of(version.model_type), version.version)
     yield Fact("model_info", (*labels, version.status, version.backbone, version.dataset_id), 1)
     if one.blessing is not None:
-        found = {check.name: check.value for check in one.blessing.checks}
-        yield from known("model_accuracy_ratio", (*labels, "validation"), found.get(CheckName.VALIDATION_ACCURACY))
-        yield from known("model_accuracy_ratio", (*labels, "test"), found.get(CheckName.HOLDOUT_ACCURACY))
+        checks = {check.name: check for check in one.blessing.checks}
+        for split, name in _SPLITS.items():
+            if name in checks:
+                yield from known("model_accuracy_ratio", (*labels, split), checks[name].value)
+        for name, check in checks.items():
+            yield from known("model_check_value", (*labels, name), check.value)
+            yield from known("model_check_bar", (*labels, name), check.bar)
     if one.result is not None:
         yield from _of_training(labels, one.result)
 

@@ -7,6 +7,8 @@ from random import Random
 import pytest
 
 from pipeline.domain.backups import Safeguard
+from pipeline.domain.checks import Check, Outcome
+from pipeline.domain.faces.gate import FaceCheck
 from pipeline.domain.faces.looks import FaceLook, SeenRate
 from pipeline.domain.faces.watching import FaceState
 from pipeline.domain.facts import FAMILIES
@@ -157,6 +159,18 @@ def test_what_was_not_measured_has_no_number(records):
     assert records.facts("model_accuracy_ratio") == {("laundry", "v1.0.0", "train"): 0.95}
     assert records.facts("model_loss") == {("laundry", "v1.0.0", "validation"): 0.2}
     assert records.facts("model_auc_ratio") == {}
+
+
+def test_what_verification_measured_of_any_kind_of_model_stands_beside_its_bar(records):
+    checks = (
+        Check(FaceCheck.TAR, Outcome.PASSED, 0.97, 0.95, 600, "recognised"),
+        Check(FaceCheck.FPIR, Outcome.NOT_MEASURED, None, 0.01, 0, "no stranger was looked for"),
+    )
+    records.versions.register(a_model_version("v2.0.0", run_id="faces", model_type=ModelType.FACE))
+    records.blessings.grant(a_blessing("faces", model_type="FACE", checks=checks), None)
+    names = {check.name: ("face", "v2.0.0", check.name) for check in checks}
+    assert records.facts("model_check_value") == {names[FaceCheck.TAR]: 0.97}
+    assert records.facts("model_check_bar") == {names[FaceCheck.TAR]: 0.95, names[FaceCheck.FPIR]: 0.01}
 
 
 def test_the_confusion_of_a_model_is_told_in_peoples_words(records):
