@@ -31,7 +31,6 @@ _SERVICES = ("/faceserve.v1.", "/inference.")
 _CHANGES = "faceserve.v1.Lifecycle/"
 _LOOKS = (f"{_CHANGES}GetStatus", f"{_CHANGES}ListVersions")
 _SHARE = 0.01
-_PARENT = "traceparent"
 
 
 class Traces:
@@ -43,6 +42,7 @@ class Traces:
             named = named.merge(Resource({"service.name": "faceserve"}))
         kept = BatchSpanProcessor(OTLPSpanExporter())
         self._draw, self._asked = draw, sampler()
+        self._carriers = propagate.get_global_textmap().fields
         self._providers = [TracerProvider(one, named) for one in (self._asked, ALWAYS_ON)]
         for provider in self._providers:
             provider.add_span_processor(kept)
@@ -52,7 +52,7 @@ class Traces:
     def call(self, name: str, headers: Mapping[str, str], said: Mapping[str, str]) -> Iterator[Span]:
         """One call, from its arrival to its answer."""
         tracer = self._tracer
-        if self._asked and _PARENT not in headers:
+        if self._asked and self._carriers.isdisjoint(headers):
             # A span that is thrown away costs a request as much as one that is kept.
             if self._draw() >= share_of(name):
                 yield INVALID_SPAN
