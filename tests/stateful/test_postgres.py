@@ -28,8 +28,8 @@ from tests.stateful.world import StatefulWorld
 from tests.unit.pipeline.steps.live_world import LAUNDRY, by
 
 EXAMPLES = int(os.environ.get("STATEFUL_POSTGRES_EXAMPLES", "6"))
-# So few calls of the first act that all pairs together take a minute.
-CALLS = range(2, MOST_CALLS, 7)
+# So few calls of the first act that all pairs together take half a minute.
+CALLS = range(2, MOST_CALLS, 11)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 

@@ -8,7 +8,7 @@ import pytest
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.transitions import By
-from pipeline.domain.withholding import GivenBack, Scope, Withheld, Word, asked_before
+from pipeline.domain.withholding import GivenBack, Scope, Withheld, Word, asked_before, standing
 from tests.builders import NOW, a_withheld
 from tests.histories import a_history
 
@@ -65,3 +65,41 @@ def test_a_version_that_never_served_has_no_time():
 def test_somebody_says_why():
     with pytest.raises(GiveUp, match="needs an actor and a reason"):
         Withheld.of("reviewer:lee", By("kim", " ", "run-1"), HISTORY, NOW)
+
+
+def test_a_versions_time_begins_just_after_it_served_and_ends_with_the_next():
+    first, second, _ = HISTORY.reigns
+    of_v1_1_0 = Withheld.of("version:v1.1.0", BY, HISTORY, NOW)
+    moment = timedelta(microseconds=1)
+    covered = (second.since, second.since + moment, second.until, second.until + moment)
+    assert [of_v1_1_0.covers(at, [Word("B-1", "lee")]) for at in covered] == [False, True, True, False]
+    assert not of_v1_1_0.covers(first.since + moment, [])
+
+
+@pytest.mark.parametrize(
+    ("what", "words", "covered"),
+    [
+        ("branch:lee", [Word("lee", "park")], True),
+        ("branch:lee", [Word("B-1", "lee")], False),
+        ("reviewer:lee", [Word("lee", "park")], False),
+        # As the Helper database calls the branch, or as the event does.
+        ("branch:lee", [Word(branch="lee"), Word()], True),
+        ("branch:lee", [Word(branch="B-1"), Word(branch="lee")], True),
+        ("reviewer:lee", [], False),
+    ],
+)
+def test_a_branch_is_no_reviewer_of_the_same_name(what, words, covered):
+    assert Withheld.of(what, BY, HISTORY, NOW).covers(NOW, words) is covered
+
+
+def test_what_was_given_back_sets_nothing_aside_and_says_who_did():
+    one = a_withheld(Scope.BRANCH, "lee")
+    back = replace(one, given_back=GivenBack("park", "another lee", NOW))
+    assert standing([back, one]) == [one]
+    assert back.gave_back == f"park gave {one.id} back at {NOW:%Y-%m-%d %H:%M} UTC"
+
+
+def test_it_says_what_was_set_aside_by_whom_and_why():
+    version = Withheld.of("version:v1.1.0", BY, HISTORY, NOW)
+    assert str(version) == "the time of v1.1.0 was set aside by kim: poisoned"
+    assert str(Withheld.of("branch:B-7", BY, HISTORY, NOW)) == "branch B-7 was set aside by kim: poisoned"
