@@ -38,7 +38,7 @@ def up(only: str) -> None:
     names = [name for name in only.split(",") if name]
     stack = runner.up(default_root(), lambda text: console.print(f"  [green]✓[/] {text}"), names)
     show_addresses(stack)
-    # Of a part of the stack nobody expects to hear.
+    # Only a whole stack is announced; nobody expects news of a part of it.
     if not names:
         show_silence(stack)
 
@@ -123,7 +123,7 @@ def env(component: str) -> None:
     stack = _existing()
     demand_complete(stack)
     known = {**environment(stack), **key_of(component, stack.secrets)}
-    # In a shell these would look as if a person had chosen them for the next start.
+    # Exported to a shell, these would count as a person's choice at the next start.
     for name in sorted(known.keys() - set(CHOICE)):
         click.echo(f"export {name}={shlex.quote(known[name])}")
     click.echo(f'export PATH={shlex.quote(str(bin_folder()))}:"$PATH"')

@@ -30,7 +30,9 @@ _CONFIRMED, _OF_HELPER = r"mlops\.task-confirmed(\.dead)?", r"helper\..*"
 
 @dataclass(frozen=True)
 class Account:
-    """Regular expressions of exchanges and queues that it may declare and delete, publish to or bind, and read from."""
+    """Regular expressions of the exchanges and queues that the account may declare and delete, publish to or bind, and
+    read from.
+    """
 
     name: str
     configure: str = _NOTHING
@@ -61,9 +63,9 @@ ACCOUNTS = (
     ),
     Account("access", write=f"^{_TASKS}$"),
     Account("watcher"),
-    # Whoever may send a task says what is done on every worker: no worker may.
+    # Whoever may send a task decides what every worker does, so no worker may.
     Account("airflow", write=f"^{work_queues.EXCHANGE}$", virtual_host=work_queues.VIRTUAL_HOST),
-    # That it is alive it says to an exchange of Celery's own; nobody listens.
+    # Celery's workers say that they are alive to an exchange of its own; nobody listens.
     Account(
         "worker",
         configure="^celeryev$",
@@ -91,7 +93,7 @@ def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
             *({**everything, "vhost": name} for name in hosts),
             *(_permission(account) for account in ACCOUNTS),
         ],
-        # Nobody but the administrator may make both ends, and who comes first has something to send to.
+        # Only the administrator may make both ends; declared here, they exist for whoever comes first.
         "exchanges": [
             *(_exchange(name) for name in ("model.events", "task.events")),
             _exchange(dead_letters_of(_QUEUE), kind="fanout"),
@@ -110,7 +112,7 @@ def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _user(name: str, password: str, tags: str = "") -> dict[str, str]:
-    # The same password gives the same file, and nobody learns it from there.
+    # The same password gives the same file, and it cannot be read from the file.
     salt = hashlib.sha256(f"{name} {password}".encode()).digest()[:4]
     digest = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
     return {
@@ -140,14 +142,14 @@ def _permission(account: Account) -> dict[str, str]:
 
 
 def write(path: Path, passwords: Mapping[str, str], mode: int = 0o600) -> None:
-    """Hashes of passwords are guessed at by whoever may read them."""
+    """Readable by few: whoever reads hashes of passwords may guess the passwords."""
     path.touch(mode=mode)
     path.chmod(mode)
     path.write_text(json.dumps(definitions(passwords)))
 
 
 def main(path: str, mode: str = "600") -> None:
-    """`mode` is as of chmod: a broker of another user has to read it."""
+    """`mode` is as for chmod, because a broker that runs as another user has to read the file."""
     write(Path(path), {secret: os.environ[f"{secret}_PASSWORD".upper()] for secret in SECRETS}, int(mode, 8))
 
 

@@ -37,7 +37,7 @@ class DagRunFailed(AirflowError):
 
 @dataclass(frozen=True)
 class TaskTime:
-    """When one task instance ran; mapped instances have an index from 0, others -1."""
+    """When a task instance ran; mapped instances have an index from 0, others -1."""
 
     task_id: str
     map_index: int
@@ -47,7 +47,7 @@ class TaskTime:
 
     @property
     def place(self) -> str:
-        """How the REST API addresses it within its run."""
+        """The path of the task instance within its run, in the REST API."""
         return self.task_id if self.map_index < 0 else f"{self.task_id}/{self.map_index}"
 
 
@@ -61,7 +61,7 @@ class AirflowApi:
 
     @property
     def token(self) -> str:
-        """Of a new login, for a browser."""
+        """The token of a new login, for a browser."""
         self._log_in()
         return self._token
 
@@ -77,7 +77,7 @@ class AirflowApi:
         except AirflowError as error:
             if error.status != _CONFLICT:
                 raise
-            # Airflow's own, of which nothing else may be changed, or made by an earlier version of this program.
+            # Airflow's own pool, of which only this may be changed, or one made by an earlier release.
             mask = urlencode([("update_mask", rule) for rule in ("slots", "include_deferred")])
             self._call("PATCH", f"/api/v2/pools/{name}?{mask}", {"pool": name, **rules})
 
@@ -87,7 +87,7 @@ class AirflowApi:
             self.pool(name, rules)
 
     def has_connection(self, conn_id: str) -> bool:
-        """In its database; one in a variable or a secrets backend it does not show."""
+        """Whether its database has the connection; those in variables or a secrets backend are not shown."""
         return self._exists(f"/api/v2/connections/{conn_id}")
 
     # DAGs
@@ -133,7 +133,7 @@ class AirflowApi:
             path, failed = _run(dag_id, run["dag_run_id"]), {"state": "failed"}
             if self._call("PATCH", path, failed)["state"] in _FINISHED:
                 continue
-            # What tidies up at the end of a run is left to the scheduler, which does nothing of a paused DAG.
+            # Teardown tasks are left to the scheduler, which runs nothing of a paused DAG.
             for task in self.tasks(dag_id, run["dag_run_id"]):
                 if task.state not in _ENDED:
                     self._call("PATCH", f"{path}/taskInstances/{task.place}", {"new_state": "failed"})
@@ -142,7 +142,7 @@ class AirflowApi:
     def wait(
         self, dag_id: str, run_id: str, *, timeout_seconds: float, on_task: Callable[[TaskTime], None] | None = None
     ) -> str:
-        """The run's final state; `on_task` hears once of every task that ends."""
+        """The run's final state; `on_task` is called once for every task that ends."""
         deadline = time.monotonic() + timeout_seconds
         told: set[tuple[str, int]] = set()
         while time.monotonic() < deadline:
@@ -172,7 +172,7 @@ class AirflowApi:
         return self._call("GET", path)["value"]
 
     def log(self, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> str:
-        """What a try of a task said, as Airflow's page shows it, with where that was found."""
+        """The log of a task's try, as Airflow's page shows it, and where it was found."""
         path = (
             f"{_run(dag_id, run_id)}/taskInstances/{task_id}/logs/{try_number}?map_index={map_index}&full_content=true"
         )

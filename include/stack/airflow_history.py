@@ -47,7 +47,7 @@ def main(days: int, dry_run: bool) -> None:
 
 
 def _forget_what_workers_told(before: datetime) -> None:
-    """What became of each task that was sent to a worker; Celery's own program for that does not run here."""
+    """Deletes Celery's results of old tasks; Celery's own program for that does not run here."""
     results = _results()
     if not results:
         return
@@ -59,12 +59,12 @@ def _forget_what_workers_told(before: datetime) -> None:
                 cursor.execute("DELETE FROM celery_taskmeta WHERE date_done < %s", (before.replace(tzinfo=None),))
                 click.echo(f"{cursor.rowcount} words of workers go")
     except psycopg2.OperationalError as error:
-        # Where nobody uses workers there may be no such database; the rest goes all the same.
+        # Without workers there may be no such database; everything else is deleted all the same.
         click.echo(f"words of workers stay: {error}", err=True)
 
 
 def _results() -> str:
-    """Where workers tell it; of the local stack its shell does not know that, nor does any program but two."""
+    """The database of results. In the local stack only two programs are told its address, and a shell is not."""
     if said := os.environ.get(_RESULTS):
         return said
     stack = load(default_root()) if "STACK_DIR" in os.environ else None

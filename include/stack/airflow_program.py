@@ -1,4 +1,4 @@
-"""Becoming `airflow`: that of the environment which this program runs in."""
+"""Becoming `airflow`: the one of the environment in which this program runs."""
 
 import os
 import sys
@@ -8,7 +8,9 @@ from include.stack.layout import bin_folder
 
 
 def become_airflow(*words: str) -> NoReturn:
-    """Signals reach it directly. Not looked for on PATH: that of cron is short. Exit status 1 when it is missing."""
+    """Replaces this process, so that signals reach it directly. PATH is not searched, because cron's is short. Exit
+    status 1 when it is missing.
+    """
     program = bin_folder() / "airflow"
     try:
         os.execv(program, ["airflow", *words])

@@ -31,7 +31,7 @@ def main(queues: str, places: str, *more: str) -> None:
         sys.exit("refused: nobody sends tasks to workers, RETRAIN_EXECUTOR=celery is set nowhere")
     without_what_no_worker_needs(os.environ)
     os.environ.update(executor_variables(os.environ))
-    # Workers do not talk to each other: their account may not.
+    # Workers do not talk to each other; their account has no right to.
     quiet = ("--without-mingle", "--without-gossip")
     become_airflow("celery", "worker", "--queues", queues, "--concurrency", places, *quiet, *more)
 

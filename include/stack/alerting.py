@@ -16,7 +16,9 @@ _SEVERITIES = ("page", "ticket")
 
 
 def alerting_faults(stack: Stack) -> list[str]:
-    """A sentence for each of them that does not answer, and for alerts that nobody would be told of."""
+    """A sentence for each of Prometheus and Alertmanager that does not answer, and for alerts that would
+    reach nobody.
+    """
     asked = {"Prometheus": ("prometheus", "/-/ready"), "the exporter": ("exporter", "/metrics")}
     urls = {name: f"http://127.0.0.1:{stack.port(port)}{path}" for name, (port, path) in asked.items()}
     silent = [f"{name} does not answer at {url}" for name, url in urls.items() if not http_answers(url)]
@@ -24,7 +26,7 @@ def alerting_faults(stack: Stack) -> list[str]:
 
 
 def receiver_faults(url: str) -> list[str]:
-    """The same of the Alertmanager at `url`, by the configuration that it runs with."""
+    """The same for the Alertmanager at `url`, by its running configuration."""
     try:
         with urlopen(f"{url}/api/v2/status", timeout=3) as answer:
             receivers = yaml.safe_load(json.load(answer)["config"]["original"])["receivers"]

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-# Whose calls, by the name of the secret. The oldest keeps its name.
+# The calls that each secret's token opens. The oldest secret keeps its name.
 SECRETS: Mapping[str, str] = {"lifecycle": "faceserve", "enrolment": "faceserve_enrolment"}
 
 
@@ -18,7 +18,7 @@ def file_of_stack(root: Path, calls: str) -> Path:
 
 
 def write(folder: Path, calls: str, *tokens: str) -> None:
-    """Each of `tokens` opens `calls`. A replica reads all of them or those of before."""
+    """Writes the file whose tokens open `calls`. A replica reads either the new file or the old one, never a part."""
     file = folder / calls
     partial = file.with_suffix(".partial")
     partial.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from include.contract.work_queues import SLICES_AT_ONCE, VIRTUAL_HOST
 POOLS: dict[str, dict[str, object]] = json.loads(Path(__file__).with_name("pools.json").read_text())
 PARALLELISM = 9
 _MOST_WORKERS = 64
-# Two backups at work leave two to what takes seconds.
+# Two backups at work leave two slots for tasks that take seconds.
 _BESIDE = 4
 # The first takes what names none. A task keeps the executor that it was made for: the second is there also where nobody
 # takes tasks away, so that what is left from a time with workers is not passed over for ever.
@@ -20,7 +20,7 @@ _LOCAL = ("plugins.ready_executor.ReadyLocalExecutor", _BESIDE_SCHEDULER)
 _WITH_WORKERS = ("plugins.patient_executor.PatientCeleryExecutor", _BESIDE_SCHEDULER)
 # What the local stack keeps of it from one start to the next, unless it is said anew.
 CHOICE = ("RETRAIN_EXECUTOR", "STACK_WORKERS", "RETRAIN_SLICES_AT_ONCE")
-# The bucket of what tasks say, where their files go with a host.
+# The bucket of tasks' logs, where local files vanish with their host.
 LOGS = "airflow-logs"
 
 
@@ -37,7 +37,7 @@ def logs_in_s3(variables: Mapping[str, str]) -> bool:
 
 
 def choose(kept: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """What holds from now on of `CHOICE`: what is said in `variables`, else as before. Raises `ExecutorRefused`."""
+    """The settings of `CHOICE` from now on: as `variables` say, otherwise as before. Raises `ExecutorRefused`."""
     choice = {**kept, **{name: variables[name] for name in CHOICE if name in variables}}
     executor = choice.get("RETRAIN_EXECUTOR", "local")
     if executor not in {"local", "celery"}:
@@ -71,7 +71,7 @@ def pools(variables: Mapping[str, str]) -> dict[str, dict[str, object]]:
 
 
 def executor_variables(variables: Mapping[str, str]) -> dict[str, str]:
-    """Of every part of Airflow, also of workers."""
+    """Variables for every part of Airflow, workers included."""
     if not distributed(variables):
         return {
             "AIRFLOW__CORE__EXECUTOR": ",".join(_LOCAL),
@@ -86,9 +86,9 @@ def executor_variables(variables: Mapping[str, str]) -> dict[str, str]:
         # A host that is gone says nothing any more: after this its tasks are tried again elsewhere. A busy one may
         # be silent for minutes.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "600",
-        # So long a slice may wait for a worker before it is taken for lost.
+        # How long a slice may wait for a worker before it counts as lost.
         "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "3600",
-        # Their own files go with the hosts.
+        # Local log files vanish with their hosts.
         "AIRFLOW__LOGGING__REMOTE_LOGGING": "True",
         "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": f"s3://{LOGS}/",
         "AIRFLOW__LOGGING__REMOTE_LOG_CONN_ID": "aws_default",
@@ -108,7 +108,7 @@ def of_local_stack(choice: Mapping[str, str], s3_endpoint: str) -> dict[str, str
 
 
 def broker_variables(amqp_url: str, dsn: str) -> dict[str, str]:
-    """Whose account it is sends tasks or takes them; what became of one is in a database of its own."""
+    """Variables of the account that sends or takes tasks; results are in a database of their own."""
     return {
         "AIRFLOW__CELERY__BROKER_URL": amqp_url.replace("/%2F", f"/{VIRTUAL_HOST}"),
         "AIRFLOW__CELERY__RESULT_BACKEND": dsn.replace("postgresql://", "db+postgresql+psycopg2://"),
@@ -116,6 +116,6 @@ def broker_variables(amqp_url: str, dsn: str) -> dict[str, str]:
 
 
 def _at_once(variables: Mapping[str, str]) -> int:
-    """As the pipeline reads it, which says what is wrong with it."""
+    """The number as the pipeline reads it; the pipeline reports what is wrong with it."""
     raw = variables.get("RETRAIN_SLICES_AT_ONCE", "")
     return int(raw) if raw.isascii() and raw.isdigit() and int(raw) else SLICES_AT_ONCE

@@ -23,7 +23,7 @@ _SECONDS = 60
 
 
 class Refused(ValueError):
-    """What came is not what was checked; nothing was written."""
+    """The download is not the expected package; nothing was written."""
 
 
 def unpack(package: bytes, folder: Path, sha256: str = SHA256) -> None:

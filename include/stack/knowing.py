@@ -1,4 +1,4 @@
-"""Who knows which secret of the stack: programs are told what they name, and nobody the rest."""
+"""Which program knows which secret of the stack: each is told only the secrets it names."""
 
 import os
 from dataclasses import replace
@@ -10,9 +10,7 @@ from include.stack.object_keys import key_of, variable_of
 
 
 def told(stack: Stack, *beginnings: str, key: str = "") -> dict[str, str]:
-    """Variables with a secret in them, for a program that reads those which begin so; and the `key` of S3 of a
-    component.
-    """
+    """Variables with secrets for a program, chosen by the prefixes it reads, and the S3 `key` of a component."""
     secret, own = _secret(stack), key_of(key, stack.secrets) if key else {}
     known = {
         name: value for name, value in environment(stack).items() if name in secret and name.startswith(beginnings)
@@ -28,7 +26,7 @@ def tasks_by(stack: Stack, account: str) -> dict[str, str]:
 
 
 def told_to_s3(stack: Stack) -> dict[str, str]:
-    """It knows every key."""
+    """The S3 server knows every key."""
     return {variable_of(component): stack.secrets[secret] for component, secret in OF_OBJECTS.items()}
 
 
@@ -47,6 +45,6 @@ def inherited(stack: Stack) -> dict[str, str]:
 
 
 def _secret(stack: Stack) -> set[str]:
-    """Names of variables that would be others if the secrets were."""
+    """Names of the variables whose values depend on secrets."""
     others = environment(replace(stack, secrets=dict.fromkeys(stack.secrets, "another")))
     return {name for name, value in environment(stack).items() if value != others[name]}

@@ -66,7 +66,7 @@ class Stack:
 
     @property
     def about_ports(self) -> list[str]:
-        """A sentence for each that was not to be had."""
+        """A sentence for each preferred port that was taken."""
         return [f"port {PREFERRED_PORTS[name]} was taken: {name} listens on {self.port(name)}" for name in self.moved]
 
     def folder(self, name: str) -> Path:
@@ -95,12 +95,12 @@ class Stack:
 
     @property
     def replicas(self) -> tuple[str, ...]:
-        """Where photos are sent."""
+        """Addresses to which photos are sent."""
         return tuple(f"127.0.0.1:{self.port(name)}" for name in ("faceserve_1", "faceserve_2"))
 
     @property
     def lifecycle_addresses(self) -> tuple[str, ...]:
-        """Where models are changed."""
+        """Addresses at which models are changed."""
         return tuple(f"127.0.0.1:{self.port(name)}" for name in ("faceserve_1_lifecycle", "faceserve_2_lifecycle"))
 
 
@@ -193,7 +193,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "RETRAIN_MIN_TRAIN_PHOTOS": "400",
         # In the demo a week passes in a minute: its first model was trained just before.
         "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS": "0",
-        # Nor does it wait for the night.
+        # Nor does a demo wait for the night.
         "RETRAIN_CHEAP_FROM": "00:00",
         "RETRAIN_CHEAP_UNTIL": "24:00",
         "RETRAIN_INTAKE_LONGEST_WAIT_SECONDS": "0",
@@ -209,7 +209,7 @@ def environment(stack: Stack) -> dict[str, str]:
         **SigningKeys.of_stack(stack.root).variables,
         "FACESERVE_S3_ENDPOINT": stack.s3_endpoint,
         "FACESERVE_GALLERY_URI": "s3://faces/",
-        # Read while replicas run: a token may change under requests.
+        # Files, so that a token may change while replicas run.
         **{f"FACESERVE_{calls}_TOKEN_FILE".upper(): str(file_of(stack.root, calls)) for calls in OF_DOORS},
         **_stand_in(stack, "helper"),
         **_stand_in(stack, "access"),

@@ -1,4 +1,4 @@
-"""Numbered changes of tables, applied in their order: to what starts, and to what a backup brought back."""
+"""Numbered changes of tables, applied in order: at a start, and to a database that a backup brought back."""
 
 from collections.abc import Callable
 from pathlib import Path

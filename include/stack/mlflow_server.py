@@ -40,13 +40,13 @@ def configure(path: Path, dsn: str) -> dict[str, str]:
         "MLFLOW_AUTH_CONFIG_PATH": str(path),
         # Nobody logs in with it: who is administrator, `authorize` says.
         "MLFLOW_AUTH_ADMIN_PASSWORD": secrets.token_urlsafe(32),
-        # Signs forms; there is one worker, which alone has to know it.
+        # Signs forms; only the single worker has to know it.
         "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_urlsafe(32),
     }
 
 
 def missing(variables: Mapping[str, str]) -> list[str]:
-    """Passwords that are not set: with an empty one an account would only be shut, and nobody would know why."""
+    """Passwords that are not set: an empty one would silently close the account."""
     return [account.variable for account in ACCOUNTS if not variables.get(account.variable, "").strip()]
 
 
@@ -56,7 +56,7 @@ def main(host: str, port: str) -> None:
     path = Path(os.environ.get("MLFLOW_AUTH_CONFIG_PATH", "/tmp/mlflow-logins.ini"))
     os.environ |= configure(path, os.environ["MLFLOW_BACKEND_STORE_URI"])
     how = ["--host", host, "--port", port, "--artifacts-destination", "s3://mlflow", "--workers", "1"]
-    # Seconds of imports, which only a server needs.
+    # Imported here because it takes seconds, and only a server needs it.
     from mlflow import server
     from mlflow.cli import cli
 

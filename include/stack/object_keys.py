@@ -1,4 +1,4 @@
-"""Whose key of S3 is whose: the pipeline's is `retraining`, each other component's is called as the component.
+"""S3 keys by component: the pipeline's is `retraining`, any other has its component's name.
 
 What each may do where the server obeys policies: `include/stack/object_rights.py`. rclone obeys none:
 `python -m include.stack.object_keys rclone …` becomes that command, and tells it the keys that are in variables.
@@ -21,7 +21,7 @@ SECRETS: Mapping[str, str] = {
 
 
 def key_of(component: str, secrets: Mapping[str, str]) -> dict[str, str]:
-    """The variables that every client of S3 reads its key from."""
+    """The variables from which every S3 client reads its key."""
     return {"AWS_ACCESS_KEY_ID": component, "AWS_SECRET_ACCESS_KEY": secrets[SECRETS[component]]}
 
 

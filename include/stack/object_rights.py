@@ -12,7 +12,7 @@ import click
 
 # Without the right to list, S3 says of what is missing that it is forbidden, and not that it is missing.
 READ, LIST = "s3:GetObject", "s3:ListBucket"
-# What breaks off in the middle of an upload is thrown away by whoever began it.
+# An interrupted upload is aborted by whoever began it.
 WRITE = ("s3:PutObject", "s3:AbortMultipartUpload")
 DELETE = "s3:DeleteObject"
 # Out of Glacier.
@@ -68,7 +68,7 @@ RIGHTS: Mapping[str, tuple[Grant, ...]] = {
         Grant("faces", WRITE, ("face.revision",)),
         Grant("airflow-logs", (READ, *WRITE)),
     ),
-    # It brings, and what it brought nobody makes undone with its key.
+    # This key adds objects, and cannot delete them.
     "log-receiver": (Grant("backups", (READ, *WRITE)),),
     "mlflow": (Grant("mlflow", _KEPT),),
     "helper": (Grant("tasks", (READ,)),),

@@ -20,7 +20,7 @@ _SCRAPE_INTERVAL, _AFTER = "5s", "10s"
 def exporter(stack: Stack) -> Service:
     url = f"http://127.0.0.1:{stack.port('exporter')}/metrics"
     command = (str(bin_folder() / "python"), "-m", "pipeline", "exporter")
-    # It looks at everything and may change nothing.
+    # The exporter may read everything and change nothing.
     reads = {
         "RETRAIN_MLOPS_DSN": stack.dsn("mlops_viewer", "mlops"),
         "RETRAIN_AMQP_URL": stack.amqp_url_of("watcher"),
@@ -73,7 +73,7 @@ def prometheus(stack: Stack) -> Service:
 
 
 def _found_at(variable: str, port: int) -> tuple[str, str]:
-    """In what people are told; a path in it is for a proxy before this."""
+    """The address in notices to people; a path in it is for a proxy in front."""
     url = os.environ.get(variable, f"http://127.0.0.1:{port}")
     return f"--web.external-url={url}", "--web.route-prefix=/"
 
@@ -97,7 +97,7 @@ def configuration(stack: Stack) -> dict[str, Any]:
     for target, address in addresses(stack).items():
         text = text.replace(target, address)
     read: dict[str, Any] = yaml.safe_load(text)
-    # Debian's Prometheus puts no variables in.
+    # Debian's Prometheus does not expand variables.
     runbook = {"runbook": os.environ.get("RUNBOOK_URL", "include/runbook.md")}
     intervals = {"scrape_interval": _SCRAPE_INTERVAL, "evaluation_interval": _SCRAPE_INTERVAL}
     return {**read, "global": {**intervals, "external_labels": runbook}}

@@ -1,4 +1,4 @@
-"""What somebody outside asks of Airflow: what is ill itself tells nobody."""
+"""A look at Airflow from outside, because a broken Airflow tells nobody."""
 
 from datetime import datetime, timedelta
 

@@ -30,7 +30,7 @@ def migrate_airflow(variables: Mapping[str, str]) -> None:
 
 
 def import_pools(variables: Mapping[str, str]) -> None:
-    """Those that DAGs name, into the Airflow whose variables these are; raises `TablesError`."""
+    """Imports the pools that DAGs name into the Airflow with these variables; raises `TablesError`."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(pools(variables), file)
         file.flush()
@@ -38,7 +38,7 @@ def import_pools(variables: Mapping[str, str]) -> None:
 
 
 def encrypt_anew(variables: Mapping[str, str]) -> None:
-    """What Airflow keeps encrypted, with the first of its Fernet keys; raises `TablesError`."""
+    """Encrypts anew what Airflow keeps encrypted, with the first of its Fernet keys; raises `TablesError`."""
     _run([str(bin_folder() / "airflow"), "rotate-fernet-key"], variables)
 
 

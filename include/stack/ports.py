@@ -1,4 +1,4 @@
-"""The ports that the stack would like, and ports of the loopback interface that nobody listens on."""
+"""The stack's preferred ports, and free ports of the loopback interface."""
 
 import random
 import socket

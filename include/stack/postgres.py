@@ -26,7 +26,7 @@ _SETTINGS = {
     "shared_buffers": "96MB",
     "logging_collector": "off",
     "timezone": "UTC",
-    # What is lost with the machine: the last minute. What nobody fetches fills no disk.
+    # At most the last minute is lost with the machine; a log that nobody fetches must not fill the disk.
     "archive_timeout": "60",
     "max_slot_wal_keep_size": "4GB",
 }
@@ -155,7 +155,7 @@ def _give_password(stack: Stack, data: Path) -> None:
 
 
 def _note_password(stack: Stack, data: Path) -> None:
-    """Among the data, so that a backup brings back what was its password."""
+    """Kept among the data, so that a backup brings the matching password back."""
     note = data / _NOTE
     note.touch(mode=0o600)
     _give_to_postgres(note)
@@ -178,7 +178,7 @@ def _create(stack: Stack) -> None:
 
 
 def _demand_nobody_writes(stack: Stack) -> None:
-    """What runs knows the tables of its start, and goes on writing to them."""
+    """Running programs expect the tables they started with, and go on writing to them."""
     running = [s["name"] for s in Supervision(stack).states() if s["statename"] in {"RUNNING", "STARTING"}]
     if old := sorted(name for name in running if name.startswith(("airflow_", "helper"))):
         raise StackError(f"the tables change while {', '.join(old)} run: `make down`, then `make up`")

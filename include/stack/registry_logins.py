@@ -44,7 +44,7 @@ class Account:
         return f"{self.secret}_PASSWORD".upper()
 
     def is_known_by(self, password: str) -> bool:
-        # Compared in full, whatever the beginning is: how long it takes says nothing.
+        # Compared in constant time, so that the time reveals nothing.
         given = password.encode()
         return any([secrets.compare_digest(given, one.encode()) for one in os.environ.get(self.variable, "").split()])
 

@@ -64,7 +64,7 @@ def truncate(dsn: str) -> None:
     Only what holds rows is touched: making a table anew costs far more than a look at it.
     """
     with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
-        # A look holds nothing back from those that write meanwhile.
+        # A look does not block those that write meanwhile.
         connection.autocommit = True
         filled = _filled(cursor)
         switches = [
@@ -73,7 +73,7 @@ def truncate(dsn: str) -> None:
         ]
         restart = "SELECT setval(format('%I', sequencename)::regclass, start_value, false) FROM pg_sequences"
         emptying = [f"TRUNCATE {', '.join(one for one, _ in filled)}"] if filled else []
-        # Sent at once they are one transaction: the guard is never off for anybody else.
+        # Sent together they are one transaction, so that the guard is never off for anybody else.
         cursor.execute("; ".join([*switches[0], *emptying, *switches[1], f"{restart} WHERE last_value IS NOT NULL"]))
 
 
