@@ -38,7 +38,7 @@ def up(only: str) -> None:
     names = [name for name in only.split(",") if name]
     stack = runner.up(default_root(), lambda text: console.print(f"  [green]✓[/] {text}"), names)
     show_addresses(stack)
-    # Only a whole stack is announced; nobody expects news of a part of it.
+    # Of a whole stack only: nobody expects notices from a part of it.
     if not names:
         show_silence(stack)
 
