@@ -189,13 +189,13 @@ def people(url):
 
 def watched(url):
     """What the exporter sees with a viewer's login, beside what the database says; an operator has paused one."""
-    AirflowApi(url, "operator", "secret of operator").trigger(MONITOR, "first look", {})
+    AirflowApi(url, "operator", "secret of operator").trigger(MONITOR, "first-look", {})
     seen = AirflowDags(AirflowLogin(url, "viewer", "secret of viewer")).seen()
     with create_session() as session:
         kept = dict(session.query(DagModel.dag_id, DagModel.is_paused).all())
         first = session.query(func.min(DagRun.run_after)).filter_by(dag_id=MONITOR).scalar()
-    told = {"paused": seen.paused, "unreadable": seen.unreadable, "oldest": seen.oldest_run}
-    return {"watched": told, "kept": {"paused": kept, "unreadable": 0, "oldest": first}}
+    told = {"paused": seen.paused, "unreadable": seen.unreadable, "oldest": seen.oldest_run.isoformat()}
+    return {"watched": told, "kept": {"paused": kept, "unreadable": 0, "oldest": first.isoformat()}}
 
 
 def forced_live(url):
