@@ -1,4 +1,4 @@
-"""Who stood before a door, what the model answered, what a person says of it, and the event that tells of that."""
+"""Who stood before a door, what the model answered, a person's word on that, and the event about it."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -74,7 +74,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Word:
-    """What a person says who looked at a photo; `shown_identity` is who it really was, None where nobody knows."""
+    """The word of a person who looked at a photo; `shown_identity` is who it really was, None where nobody knows."""
 
     final_result: str
     reviewer_id: str
@@ -95,7 +95,9 @@ class Checks:
         self._database = database
 
     def known(self, asked: Asked) -> Check | None:
-        """What was answered when the same was asked before. Raises `Contradiction` when the id belongs to another."""
+        """The answer to the same question asked before. Raises `Contradiction` when the id belongs to
+        another question.
+        """
         with self._database.transaction() as cursor:
             cursor.execute(f"SELECT {_COLUMNS} FROM checks WHERE check_id = %s", (asked.check_id,))
             row = cursor.fetchone()
@@ -134,12 +136,13 @@ class Checks:
             return _find(cursor, check_id)
 
     def forget(self, identity: str) -> int:
-        """Everything that was asked about this person, and told of it; how many checks."""
+        """Deletes everything that was asked about this person, with its events; returns how many checks."""
         with self._database.transaction() as cursor:
             cursor.execute(
                 "DELETE FROM outbox WHERE %s IN (payload ->> 'identity', payload ->> 'shownIdentity')", (identity,)
             )
-            # Claimed before they were enrolled, or after they were withdrawn, somebody is nobody the photo looks like.
+            # Somebody claimed before their enrolment, or after their withdrawal, is in no answer: the claim has to be
+            # looked at, too.
             cursor.execute("DELETE FROM checks WHERE %s IN (identity, claimed_identity, shown_identity)", (identity,))
             return cursor.rowcount
 
@@ -153,7 +156,7 @@ def _find(cursor: Cursor, check_id: str, *, lock: bool = False) -> Check:
 
 
 def _instead(check: Check, word: Word) -> str | None:
-    """Whom the photo shows instead of whom the answer is about; None where that is said of nobody."""
+    """The person whom the photo shows instead of the one in the answer; None where nobody is named."""
     shown = word.shown_identity
     if shown is not None and (shown == check.identity) != (word.final_result == SAME):
         raise Contradiction(f"{word.final_result} says otherwise than that check {check.check_id} shows {shown}")
@@ -161,7 +164,9 @@ def _instead(check: Check, word: Word) -> str | None:
 
 
 def _said_before(check: Check, word: Word) -> str | None:
-    """Who says the same again and nothing of who it was, takes nothing of that back: for this, say who it was."""
+    """The name that was given before, where the same is said again: repeating a word without a name does not take it
+    back.
+    """
     return check.shown_identity if word.final_result == check.final_result else None
 
 
@@ -180,7 +185,7 @@ def _conclude(cursor: Cursor, check: Check, word: Word) -> None:
 
 
 def _of_a_face(check: Check) -> dict[str, Any]:
-    """What the specification's event does not say: which model it was about, and who is who."""
+    """Fields beyond the specification's event: which model it was about, and who is who."""
     known = {
         "modelType": "FACE",
         "identity": check.identity,

@@ -13,7 +13,7 @@ from include.stand_in.photos import Photos
 
 
 class Faces(Protocol):
-    """What cannot be done is raised as `HTTPException`, a photo that cannot be read as `NoPhoto` or `PhotosAway`."""
+    """Failures are raised as `HTTPException`; a photo that cannot be read, as `NoPhoto` or `PhotosAway`."""
 
     def answer(self, asked: Asked) -> Answer: ...
 
@@ -21,10 +21,10 @@ class Faces(Protocol):
         """Whether anybody is enrolled by that name; asked with any photo."""
 
     def enrol(self, identity: str, photo_url: str) -> int:
-        """How many people are enrolled then; asked again, the photo replaces that of before."""
+        """Returns how many people are enrolled then; another photo of the same person replaces the first."""
 
     def withdraw(self, identity: str) -> int:
-        """How many are left; nobody is taken for this person any more."""
+        """Returns how many are left; nobody is taken for this person any more."""
 
     def close(self) -> None: ...
 

@@ -6,7 +6,7 @@ from pydantic_settings import SettingsConfigDict
 from include.stand_in.settings import StandInSettings
 
 MODEL = "face"
-"""Who tells people apart, by its name at faceserve."""
+"""faceserve's name for the model that tells people apart."""
 
 
 class Settings(StandInSettings):

@@ -11,7 +11,7 @@ from include.stand_in.wire import Id, Name, PhotoUrl, Reason, Wire
 
 
 def _one_form(name: object) -> object:
-    """Letters that can be typed in several ways are the same person's."""
+    """The canonical name: the same letters typed in several ways are one person."""
     if not isinstance(name, str):
         return name
     if name != name.strip() or not can_be_enrolled(found := canonical(name)):

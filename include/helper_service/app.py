@@ -58,7 +58,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> FastAPI:
     @app.post("/helper/tasks", status_code=201, responses=refusals.told(400, 403, 409, 422, 503))
     def create(task: NewTask) -> TaskView:
         """A new task gets the AI's first verdict (UC-13)."""
-        # Of a photo that people may not see, none would learn either.
+        # No model would learn from a photo that people may not see.
         app.state.photos.address(task.photo_url)
         found = app.state.judge(task.photo_url, task.task_id)
         made = Task(

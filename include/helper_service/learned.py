@@ -1,4 +1,4 @@
-"""What became of people's corrections: the model events say which version serves, and until when it has learned."""
+"""What became of people's corrections: model events say which version serves, and up to when it has learned."""
 
 import json
 import logging
@@ -47,7 +47,7 @@ class ModelChanges:
             )
 
     def learned(self, reviewer_id: str) -> Learned | None:
-        """None while no model is known to serve, or until when it learned is not."""
+        """None while no model is known to serve, or while it is not known up to when it has learned."""
         with self._database.transaction() as cursor:
             cursor.execute("SELECT version, since FROM model_changes ORDER BY since DESC, position DESC LIMIT 1")
             row = cursor.fetchone()
@@ -108,5 +108,5 @@ class Listening(Background):
         except AWAY:
             raise
         except Exception:
-            # Whatever it is about this one, it would be so again.
+            # Whatever is wrong with this event, another try would fail in the same way.
             log.exception("a model event cannot be read")

@@ -1,4 +1,4 @@
-"""What several people's words on one task come to."""
+"""The outcome of several people's words on one task."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +14,6 @@ class Standing:
 
 
 def standing(words: Sequence[str]) -> Standing:
-    """Of one or more words, oldest first: what most people said, and while as many say otherwise the earlier one."""
+    """The standing of one or more words, oldest first: what most people said; in a tie, what was said first."""
     (result, most), *others = Counter(words).most_common()
     return Standing(result, any(count == most for _, count in others))

@@ -21,7 +21,7 @@ from include.stand_in.refusals import told
 from include.stand_in.wire import Id, IdInPath, Name
 
 router = APIRouter(prefix="/helper", responses=told(422, 503))
-# A photo never changes; whoever may not see it later has seen it already.
+# Kept by browsers: a photo never changes, and whoever may not see it later has already seen it.
 _PHOTO_HEADERS = {
     "Cache-Control": "private, max-age=3600",
     "Content-Security-Policy": "sandbox; default-src 'none'",

@@ -1,4 +1,4 @@
-"""What people say of tasks on the review page: who is shown what, what may be taken back, what a word becomes."""
+"""Reviews on the page: who is shown what, what may be taken back, and what a word becomes."""
 
 import uuid
 from collections.abc import Sequence
@@ -145,13 +145,16 @@ class Reviews:
             cursor.execute("DELETE FROM reviews WHERE id = %s", (review_id,))
 
     def _today(self, cursor: Cursor, who: Reviewer) -> tuple[int, int, int]:
-        """What the reviewer said, and corrected of what the AI was seen to say; what the branch said."""
+        """Counts of today: the reviewer's words, their corrections of verdicts that were visible, and the branch's
+        words.
+        """
         cursor.execute(_TODAY, {**vars(who), "day": self._sampling.day_of(datetime.now(UTC))})
         ((reviewed, corrected, branch),) = cursor.fetchall()
         return reviewed, corrected, branch
 
     def _say(self, cursor: Cursor, task: Task, who: Reviewer, said: Said) -> Review:
-        # Before anything is said: desks of one branch that say their last words at once come one after the other.
+        # Locked before anything is stored, so that desks of one branch take the last places of a day one after the
+        # other.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"day of branch {who.branch_id}",))
         cursor.execute("SELECT count(*) FROM reviews WHERE task_id = %s", (task.task_id,))
         ((others,),) = cursor.fetchall()
@@ -178,7 +181,7 @@ class Reviews:
         return Review(values["id"], values["leaves_at"], None if hidden else said.final_result != task.ai_result)
 
     def _demand_room(self, cursor: Cursor, who: Reviewer) -> None:
-        """After the word is written: one that was said before stays what it is."""
+        """Checked after the word is written: a word that was said before needs no place."""
         most, (*_, said) = self._sampling.most_a_day(who.branch_id), self._today(cursor, who)
         if said > most:
             raise DayIsFull(f"your branch has had all its photos for today ({most}): go on tomorrow")

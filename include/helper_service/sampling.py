@@ -1,4 +1,4 @@
-"""Which tasks people see, and how: decided by a task's id, so that asking again draws the same."""
+"""Which tasks people see, and how: decided by a task's id, so that the same task is always drawn the same way."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True)
 class Sampling:
-    """Shares are 0-1; those and the numbers `of_branch` stand instead of the general ones."""
+    """Shares are 0-1; shares and numbers in `…_of_branch` replace the general ones."""
 
     blind_share: float = 0.0
     second_opinion_share: float = 0.0
@@ -39,5 +39,5 @@ class Sampling:
 
 
 def _position(draw: str, task_id: str) -> float:
-    """0 to 1, as if drawn by chance; each draw is independent of the others."""
+    """A number from 0 to 1 as if drawn by chance; draws for different purposes are independent."""
     return int.from_bytes(hashlib.sha256(f"{draw} {task_id}".encode()).digest()[:8], "big") / 2**64

@@ -9,7 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from include.stand_in.settings import StandInSettings
 
 MODEL = "laundry"
-"""Whose verdicts are reviewed, by its name at faceserve."""
+"""faceserve's name for the model whose verdicts are reviewed."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 

@@ -111,14 +111,14 @@ class Settling(Background):
             cursor.execute("DELETE FROM opinions_wanted WHERE task_id = %s", (task.task_id,))
 
     def _conclude(self, cursor: Cursor, task: Task, word: _Word) -> None:
-        """It is the word that turned the balance: whatever stands now, it says so."""
+        """Makes this word the task's result: it has turned the balance, so it says what stands now."""
         corrected = word.final_result != task.ai_result
         said = Confirmation(word.final_result, task.ai_result, corrected, word.reason if corrected else None)
         conclude(cursor, task, said, word.said_at, {**self._tasks.extra(task.task_id), **word.extra})
 
 
 def _was_replaced(cursor: Cursor, word: _Word) -> bool:
-    """Somebody confirmed past the page after it was said."""
+    """Whether somebody confirmed the task past the page after this word."""
     cursor.execute("SELECT direct_at >= %s FROM tasks WHERE task_id = %s", (word.said_at, word.task_id))
     ((replaced,),) = cursor.fetchall()
     return bool(replaced)

@@ -120,14 +120,14 @@ def conclude(cursor: Cursor, task: Task, said: Confirmation, at: datetime, extra
 
 
 def _was_direct(cursor: Cursor, task_id: str, result: str) -> bool:
-    """Whether it was confirmed so past the review page before: then this is that request again."""
+    """Whether the same was confirmed past the review page before, so that this is a repeated request."""
     cursor.execute("SELECT direct_result = %s FROM tasks WHERE task_id = %s", (result, task_id))
     ((said,),) = cursor.fetchall()
     return bool(said)
 
 
 def _replace_words(cursor: Cursor, task_id: str, result: str) -> None:
-    # Not the transaction's time, which is earlier than that of a word it waited for.
+    # The statement's time: the transaction's is earlier than that of a word it waited for.
     cursor.execute(
         "UPDATE tasks SET direct_result = %s, direct_at = clock_timestamp() WHERE task_id = %s", (result, task_id)
     )
@@ -142,6 +142,6 @@ def _check(task: Task, confirmation: Confirmation) -> None:
 
 
 def _beside(task: Task) -> dict[str, Any]:
-    """What the specification does not ask for and the task knows: whose photo it is, and how sure the AI was."""
+    """Fields beyond the specification: whose photo it is, and how sure the AI was."""
     known = {"branchId": task.branch_id, "confidence": task.confidence}
     return {name: value for name, value in known.items() if value is not None}

@@ -5,7 +5,7 @@ from fastapi import HTTPException
 from include.contract.client import ClientTls, FaceserveClient, FaceserveError
 from include.stand_in.settings import StandInSettings
 
-# A token that is missing or wrong is this service's, and a fault is the server's: nothing that the caller could change.
+# A wrong token is this service's fault, and an error the server's: the caller could change neither.
 _NOT_THE_CALLERS = {"UNAUTHENTICATED", "UNKNOWN", "INTERNAL"}
 
 
@@ -19,6 +19,6 @@ def faceserve_of(settings: StandInSettings) -> FaceserveClient:
 
 
 def refusal(what: str, error: FaceserveError) -> HTTPException:
-    """What a caller is told who wanted `what`."""
+    """What a caller is told who asked for `what`."""
     code = 503 if error.may_pass or error.code in _NOT_THE_CALLERS else 422
     return HTTPException(code, f"{what}: {error.detail}")

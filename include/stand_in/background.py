@@ -10,12 +10,12 @@ from pika.exceptions import AMQPError
 from psycopg2.pool import PoolError
 
 log = logging.getLogger(__name__)
-# What it would say at length is said in one line here.
+# Its own lengthy log is replaced by one line here.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 IDLE_SECONDS = 0.2
 _MAX_PAUSE_SECONDS = 10.0
-# Broker or database, and not what they were asked: it passes by itself, and one line says it all.
+# Faults of broker or database, not of the request: they pass by themselves, and one line is enough.
 AWAY = (AMQPError, OSError, psycopg2.OperationalError, psycopg2.InterfaceError, PoolError)
 
 
@@ -41,7 +41,7 @@ class Background(ABC):
 
     @abstractmethod
     def _work(self) -> None:
-        """As much as there is to do, or until `_stop` is set."""
+        """Works until nothing is left to do, or `_stop` is set."""
 
     def _run(self) -> None:
         pause = IDLE_SECONDS
@@ -51,7 +51,7 @@ class Background(ABC):
                 self._work()
             except Exception as error:
                 if time.monotonic() - began > _MAX_PAUSE_SECONDS:
-                    # It worked for a while: this is another outage.
+                    # It has worked for a while, so this is a new outage.
                     pause = IDLE_SECONDS
                 pause = min(pause * 2, _MAX_PAUSE_SECONDS)
                 unexpected = None if isinstance(error, AWAY) else error

@@ -52,5 +52,5 @@ def confirmed_event(about: About, said: Confirmation, at: datetime) -> dict[str,
 
 
 def later_than(before: datetime | None, now: datetime) -> datetime:
-    """The last word is the one with the later time, whatever the clock did in between."""
+    """A time after the earlier word's, whatever the clock did in between: the last word has to have the latest time."""
     return now if before is None or now > before else before + timedelta(microseconds=1)

@@ -19,7 +19,7 @@ class Outbox:
         self._database = database
 
     def unpublished(self, limit: int) -> list[tuple[str, dict[str, Any], str | None]]:
-        """Event ids, payloads and the traces they are of, oldest first."""
+        """Event ids, payloads and their traces, oldest first."""
         with self._database.transaction() as cursor:
             cursor.execute(
                 "SELECT id, payload, traceparent FROM outbox WHERE published_at IS NULL ORDER BY position LIMIT %s",
@@ -33,7 +33,7 @@ class Outbox:
 
 
 def add_event(cursor: Cursor, payload: Mapping[str, Any]) -> None:
-    """Within the transaction of what it tells of, in the trace of who asked."""
+    """Within the transaction of its cause, in the caller's trace."""
     values = (str(uuid.uuid4()), Json(dict(payload), _dumps), traceparent())
     cursor.execute("INSERT INTO outbox (id, payload, traceparent) VALUES (%s, %s, %s)", values)
 

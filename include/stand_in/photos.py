@@ -18,7 +18,7 @@ _MISSING = {"NoSuchKey", "NoSuchBucket", "404"}
 
 
 class NoPhoto(Exception):
-    """It cannot be shown; `gone` when there is none, else it cannot be read."""
+    """A photo that cannot be shown: it is `gone`, or cannot be read."""
 
     def __init__(self, text: str, *, gone: bool = False) -> None:
         super().__init__(text)
@@ -49,11 +49,11 @@ class Photos:
         return encoded.getvalue()
 
     def original(self, url: str) -> bytes:
-        """As it was put there, for models only. Raises `NoPhoto` or `PhotosAway`."""
+        """The bytes as they were stored, for models only. Raises `NoPhoto` or `PhotosAway`."""
         return self._body(self.address(url))
 
     def address(self, url: str) -> PhotoAddress:
-        """Raises `NoPhoto` for one where no photo may be."""
+        """The parsed address. Raises `NoPhoto` for one where no photo may be."""
         try:
             return PhotoAddress.parse(url, self._buckets)
         except BadPhotoAddress as error:

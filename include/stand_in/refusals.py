@@ -88,14 +88,14 @@ async def _no_photo(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """FastAPI's own would repeat what was sent, and fail on half a surrogate pair."""
+    """Replaces FastAPI's own answer, which would repeat what was sent, and fail on half a surrogate pair."""
     assert isinstance(error, RequestValidationError)
     faults = [{"loc": one["loc"], "msg": one["msg"], "type": one["type"]} for one in error.errors()]
     return Response(json.dumps({"detail": faults}), 422, media_type="application/json")
 
 
 async def _not_from_other_pages(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """A page of somebody else's, open in a reviewer's browser, says nothing in their name."""
+    """Refuses requests from other sites' pages: one open in a reviewer's browser must not speak in their name."""
     if request.method not in _READING and request.headers.get("sec-fetch-site", "none") not in _SAME_SITE:
         return JSONResponse({"detail": "asked by another site's page"}, 403)
     return await call_next(request)

@@ -33,7 +33,7 @@ class Relay(Background):
         connection = pika.BlockingConnection(self._parameters)
         try:
             channel = connection.channel()
-            # Its queue is the pipeline's: who publishes needs no right to it once it is there.
+            # The queue belongs to the pipeline; once it exists, publishing needs no right to it.
             if not queue_exists(channel, self._queue):
                 declare_task_topology(channel, self._exchange, self._queue)
             channel.confirm_delivery()
@@ -59,7 +59,7 @@ class Relay(Background):
     def _publish(
         self, channel: BlockingChannel, event_id: str, payload: dict[str, Any], headers: dict[str, str] | None
     ) -> None:
-        """The trace goes beside the event, not into it: who confirms, and what, does not change with it."""
+        """The trace goes into the headers, not into the event, which stays as it is."""
         properties = pika.BasicProperties(
             message_id=event_id, content_type="application/json", delivery_mode=_PERSISTENT, headers=headers
         )

@@ -1,4 +1,4 @@
-"""The review page: files for a browser, that may load and send nothing elsewhere."""
+"""The review page: files for a browser, which lets them load from and send to nowhere else."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
