@@ -1,6 +1,5 @@
 """Table `erased_photos`, and what erasing a photo changes in the others."""
 
-import json
 from collections.abc import Mapping, Sequence
 
 from psycopg2 import sql
@@ -9,6 +8,7 @@ from psycopg2.extensions import cursor as Cursor
 from include.contract.heard import take_time
 from pipeline.adapters.confirmation_table import wait_for_roll_ups
 from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.adapters.naming_texts import Said, Texts, said, texts_of_all_tables
 from pipeline.domain.dataset import Manifest
 from pipeline.domain.errors import PhotosErased
 from pipeline.domain.lineage import Erased
@@ -48,36 +48,13 @@ _ADDRESSES = """
         UNION SELECT photo_url FROM face_confirmations WHERE shown = %(key)s
     ) known WHERE photo_url ~ '^s3://[^/]+/.' ORDER BY 1"""
 
-# Whatever tables there are: a list of them would miss the next one. A task's own address column is no text, and is
-# emptied with the task; keys and generated columns hold no sentences.
-_TEXTS = """
-    SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
-    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE c.relkind IN ('r', 'p') AND c.relnamespace = current_schema()::regnamespace
-        AND has_table_privilege(c.oid, 'UPDATE')
-        AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attname <> 'photo_url'
-        AND format_type(a.atttypid, NULL) IN ('text', 'text[]', 'jsonb')
-        AND NOT EXISTS (
-            SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND a.attnum = ANY (i.indkey))
-    ORDER BY 1, 2"""
 # Addresses of other photos that begin with one of those: a key may go on with anything.
 _LONGER = " UNION ".join(
     f"SELECT photo_url FROM {table} WHERE photo_url <> ALL (%(plain)s)"
     " AND EXISTS (SELECT FROM unnest(%(plain)s) AS one WHERE starts_with(photo_url, one))"
     for table in ("dataset_photos", "set_aside_tasks", "task_confirmations", "face_confirmations")
 )
-_GO_AND_STAY = {form: f"%({form})s::text[], %({form}_others)s::text[]" for form in ("plain", "json")}
-# For each column type, how it shows addresses, and what is left of a value without them.
-_SAID = {
-    "text": ("{0}", f"struck({{0}}, {_GO_AND_STAY['plain']})", "plain"),
-    "text[]": (
-        "array_to_string({0}, ' ')",
-        f"ARRAY(SELECT struck(one, {_GO_AND_STAY['plain']}) FROM unnest({{0}}) AS one)",
-        "plain",
-    ),
-    "jsonb": ("{0}::text", f"struck({{0}}::text, {_GO_AND_STAY['json']})::jsonb", "json"),
-}
-# A table of years is read through.
+# Only where an address was said anywhere at all, tables of years are read through for those that go on like it.
 _LARGE_TABLE_SECONDS = 900.0
 
 
@@ -123,35 +100,21 @@ class ErasureTable:
             return [url for (url,) in cursor.fetchall()]
 
     def strike(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        """It holds nobody up meanwhile: only the rows that it found are locked."""
         if not addresses:
             return {}
         with self._database.transaction() as cursor:
             take_time(cursor, _LARGE_TABLE_SECONDS)
-            cursor.execute(_LONGER, {"plain": list(addresses)})
-            others = [url for (url,) in cursor.fetchall()]
-            cursor.execute(_TEXTS)
-            texts = cursor.fetchall()
-        forms = {"plain": list(addresses), "plain_others": others}
-        forms |= {"json": _as_json(addresses), "json_others": _as_json(others)}
-        changed = {table: self._strike_from(table, texts, forms) for table in dict.fromkeys(row[0] for row in texts)}
+            tables = list(texts_of_all_tables(cursor))
+            naming = [one for one in tables if _rows(cursor, one.naming, said(addresses))]
+            forms = said(addresses, _longer(cursor, addresses) if naming else ())
+        changed = {one.table: self._strike_from(one, forms) for one in naming}
         return {table: rows for table, rows in changed.items() if rows}
 
-    def _strike_from(self, table: str, texts: Sequence[tuple[str, str, str]], forms: Mapping[str, list[str]]) -> int:
-        """It reads the whole table, and holds nobody up meanwhile: only the rows that it found are locked."""
-        columns = [(sql.Identifier(name), _SAID[kind]) for of, name, kind in texts if of == table]
-        # The cheap search first.
-        names = sql.SQL(" OR ").join(
-            sql.SQL(
-                f"EXISTS (SELECT FROM unnest(%({key})s) AS one WHERE strpos({said}, one) > 0) AND {{0}} <> {left}"
-            ).format(column)
-            for column, (said, left, key) in columns
-        )
-        without = sql.SQL(", ").join(sql.SQL(f"{{0}} = {left}").format(column) for column, (_, left, _) in columns)
-        at, changed = sql.Identifier(table), 0
-        find = sql.SQL("SELECT ctid FROM {} WHERE {}").format(at, names)
-        strike = sql.SQL("UPDATE {} SET {} WHERE ctid = ANY (%(rows)s::tid[]) AND ({})").format(at, without, names)
+    def _strike_from(self, texts: Texts, forms: Said) -> int:
+        changed = 0
         # A second time, for rows that somebody changed meanwhile, so that their place is another one.
-        while rows := self._found(find, forms):
+        while rows := self._found(texts, forms):
             with self._database.transaction() as cursor:
                 take_time(cursor, _LARGE_TABLE_SECONDS)
                 # Before any of their rows: whoever writes confirmations takes this lock first.
@@ -161,19 +124,24 @@ class ErasureTable:
                     " set_config('erasure.others', %(json_others)s::text[]::text, true)",
                     forms,
                 )
-                cursor.execute(strike, {**forms, "rows": rows})
+                cursor.execute(texts.strike, {**forms, "rows": rows})
                 changed += cursor.rowcount
         return changed
 
-    def _found(self, find: sql.Composed, forms: Mapping[str, list[str]]) -> list[str]:
+    def _found(self, texts: Texts, forms: Said) -> list[str]:
         with self._database.transaction() as cursor:
             take_time(cursor, _LARGE_TABLE_SECONDS)
-            cursor.execute(find, forms)
-            return [row for (row,) in cursor.fetchall()]
+            return _rows(cursor, texts.found, forms)
 
 
-def _as_json(addresses: Sequence[str]) -> list[str]:
-    return [json.dumps(one, ensure_ascii=False)[1:-1] for one in addresses]
+def _rows(cursor: Cursor, find: sql.Composed, forms: Said) -> list[str]:
+    cursor.execute(find, forms)
+    return [row for (row,) in cursor.fetchall()]
+
+
+def _longer(cursor: Cursor, addresses: Sequence[str]) -> list[str]:
+    cursor.execute(_LONGER, {"plain": list(addresses)})
+    return [url for (url,) in cursor.fetchall()]
 
 
 def wait_for_erasures(cursor: Cursor) -> None:

@@ -14,33 +14,54 @@ _FOREVER = datetime.max.replace(tzinfo=UTC)
 _REIGNS = """
     SELECT * FROM unnest(%(reigning)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[])
         AS reigns (version, since, until)"""
-_OF_VERSION = f"""
-    SELECT final_result, corrected, confirmed_at, blind FROM task_confirmations
-    WHERE counts AND model_version = %(version)s AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
+# Quarters of an hour are counted as confirmations come in (migration 0052), so that a week takes as long as a day.
+# Moments are whole microseconds: what is after one begins at the next.
+_AFTER, _THROUGH = ("%(since)s::timestamptz + '1 us'::interval", "%(until)s::timestamptz + '1 us'::interval")
+_QUARTERS = f"""
+    SELECT v.model_version AS version, v.quarter, v.final_result, v.blind, v.confirmed, v.agreed
+    FROM verdicts_between({_AFTER}, {_THROUGH}) v WHERE v.model_version <> ''
     UNION ALL
-    SELECT c.final_result, c.corrected, c.confirmed_at, c.blind FROM ({_REIGNS}) r JOIN task_confirmations c
-        ON c.counts AND c.model_version IS NULL AND c.confirmed_at >= r.since AND c.confirmed_at < r.until
-    WHERE r.version = %(version)s AND c.confirmed_at > %(since)s AND c.confirmed_at <= %(until)s"""
-_COUNT = "SELECT final_result, count(*), count(*) FILTER (WHERE NOT corrected), max(confirmed_at)"
-_TALLY = f"{_COUNT} FROM ({_OF_VERSION}) c GROUP BY final_result ORDER BY final_result"
-_BLIND = f"{_COUNT} FROM ({_OF_VERSION}) c WHERE blind GROUP BY final_result ORDER BY final_result"
-_NEWEST = f"""
-    {_COUNT} FROM (SELECT * FROM ({_OF_VERSION}) a ORDER BY confirmed_at DESC LIMIT %(count)s) c
-    GROUP BY final_result ORDER BY final_result"""
-_BY_VERSION = f"""
-    SELECT version, final_result, sum(confirmed), sum(agreed), max(newest) FROM (
-        SELECT model_version AS version, final_result, count(*) AS confirmed,
-               count(*) FILTER (WHERE NOT corrected) AS agreed, max(confirmed_at) AS newest
-        FROM task_confirmations
-        WHERE counts AND model_version IS NOT NULL AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
-        GROUP BY model_version, final_result
-        UNION ALL
-        SELECT r.version, c.final_result, count(*), count(*) FILTER (WHERE NOT c.corrected), max(c.confirmed_at)
-        FROM ({_REIGNS}) r JOIN task_confirmations c
-            ON c.counts AND c.model_version IS NULL AND c.confirmed_at >= r.since AND c.confirmed_at < r.until
-        WHERE c.confirmed_at > %(since)s AND c.confirmed_at <= %(until)s
-        GROUP BY r.version, c.final_result) parts
+    SELECT r.version, v.quarter, v.final_result, v.blind, v.confirmed, v.agreed
+    FROM ({_REIGNS}) r
+        CROSS JOIN LATERAL verdicts_between(GREATEST(r.since, {_AFTER}), LEAST(r.until, {_THROUGH})) v
+    WHERE r.since < {_THROUGH} AND r.until > {_AFTER} AND v.model_version = ''"""
+# When the last of them was given, by version: in the last quarter that has any.
+_COUNT = f"""
+    WITH counted AS MATERIALIZED (SELECT * FROM ({_QUARTERS}) q WHERE {{which}}),
+    last AS (
+        SELECT version, max(quarter) AS quarter FROM counted GROUP BY version
+    ), newest AS MATERIALIZED (
+        SELECT last.version, one.at FROM last CROSS JOIN LATERAL (
+            SELECT c.confirmed_at AS at FROM task_confirmations c
+            WHERE c.counts AND {{of_them}}
+                AND c.confirmed_at >= GREATEST(last.quarter, {_AFTER})
+                AND c.confirmed_at < LEAST(last.quarter + interval '15 minutes', {_THROUGH})
+                AND (c.model_version = last.version OR COALESCE(c.model_version, '') = '' AND EXISTS (
+                    SELECT FROM ({_REIGNS}) r
+                    WHERE r.version = last.version AND c.confirmed_at >= r.since AND c.confirmed_at < r.until))
+            ORDER BY c.confirmed_at DESC LIMIT 1) one
+    )
+    SELECT version, final_result, sum(confirmed), sum(agreed), max(newest.at)
+    FROM counted JOIN newest USING (version)
     GROUP BY version, final_result ORDER BY version, final_result LIMIT 200"""
+_TALLY = _COUNT.format(which="version = %(version)s", of_them="true")
+_BLIND = _COUNT.format(which="version = %(version)s AND blind", of_them="c.blind")
+_BY_VERSION = _COUNT.format(which="true", of_them="true")
+# As many of each part as are asked for, and of those the newest.
+_PART = """
+    SELECT final_result, corrected, confirmed_at FROM task_confirmations
+    WHERE counts AND model_version {} AND confirmed_at > %(since)s AND confirmed_at <= %(until)s{}
+    ORDER BY confirmed_at DESC LIMIT %(count)s"""
+_NEWEST = f"""
+    SELECT %(version)s, final_result, count(*), count(*) FILTER (WHERE NOT corrected), max(confirmed_at) FROM (
+        SELECT * FROM (
+            ({_PART.format("= %(version)s", "")})
+            UNION ALL
+            SELECT c.* FROM ({_REIGNS}) r CROSS JOIN LATERAL (
+                {_PART.format("IS NULL", " AND confirmed_at >= r.since AND confirmed_at < r.until")}) c
+            WHERE r.version = %(version)s) a
+        ORDER BY confirmed_at DESC LIMIT %(count)s) c
+    GROUP BY final_result ORDER BY final_result"""
 
 
 class LiveMetricsView:
@@ -50,29 +71,29 @@ class LiveMetricsView:
         self._database = database
 
     def tally(self, history: History, version: str, period: Period) -> Tally:
-        return _tally(self._rows(_TALLY, history, period, version=version))
+        return self._asked(_TALLY, history, period, version=version).get(version, Tally())
 
     def newest(self, history: History, version: str, period: Period, count: int) -> Tally:
-        return _tally(self._rows(_NEWEST, history, period, version=version, count=count))
+        return self._asked(_NEWEST, history, period, version=version, count=count).get(version, Tally())
 
     def blind(self, history: History, version: str, period: Period) -> Tally:
-        return _tally(self._rows(_BLIND, history, period, version=version))
+        return self._asked(_BLIND, history, period, version=version).get(version, Tally())
 
     def by_version(self, history: History, period: Period) -> Mapping[str, Tally]:
-        rows: dict[str, list[Any]] = {}
-        for version, *row in self._rows(_BY_VERSION, history, period):
-            rows.setdefault(version, []).append(row)
-        return {version: _tally(of_version) for version, of_version in rows.items()}
+        return self._asked(_BY_VERSION, history, period)
 
-    def _rows(self, sql: str, history: History, period: Period, **values: Any) -> list[Any]:
+    def _asked(self, sql: str, history: History, period: Period, **values: Any) -> Mapping[str, Tally]:
         reigns = {
             "reigning": [reign.version for reign in history.reigns],
             "from": [reign.since for reign in history.reigns],
             "to": [reign.until or _FOREVER for reign in history.reigns],
         }
+        rows: dict[str, list[Any]] = {}
         with self._database.transaction() as cursor:
             cursor.execute(sql, {"since": period.since, "until": period.until, **reigns, **values})
-            return cursor.fetchall()
+            for version, *row in cursor.fetchall():
+                rows.setdefault(version, []).append(row)
+        return {version: _tally(of_version) for version, of_version in rows.items()}
 
 
 def _tally(rows: Iterable[Any]) -> Tally:

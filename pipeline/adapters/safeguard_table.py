@@ -14,6 +14,8 @@ _GROWING = {
     "transitions": ("id || phase || entry || to_version || actor || reason", "recorded_at", "true"),
 }
 _STORED, _TOTAL = "SELECT count(*) FROM task_confirmations", "SELECT COALESCE(sum(stored), 0) FROM confirmation_totals"
+# What live accuracy is read from.
+_COUNT, _ROLLED_UP = f"{_STORED} WHERE counts", "SELECT COALESCE(sum(confirmed), 0) FROM verdict_quarters"
 # Rows of erased photos stay, without what they showed.
 _SHOWN_TWICE = "SELECT count(*) - count(DISTINCT (dataset_id, sha256)) FROM dataset_photos WHERE sha256 <> ''"
 
@@ -59,11 +61,13 @@ class GrowingTableRows:
     def counted_twice(self) -> Sequence[str]:
         with self._database.transaction() as cursor:
             # One statement sees one moment: rows and totals are written together.
-            cursor.execute(f"SELECT ({_STORED}), ({_TOTAL}), ({_SHOWN_TWICE})")
-            stored, total, shown = cursor.fetchone() or (0, 0, 0)
+            cursor.execute(f"SELECT ({_STORED}), ({_TOTAL}), ({_COUNT}), ({_ROLLED_UP}), ({_SHOWN_TWICE})")
+            stored, total, count, rolled_up, shown = cursor.fetchone() or (0, 0, 0, 0, 0)
         sentences = []
         if stored != total:
             sentences.append(f"the totals count {total} confirmations, and {stored} are stored")
+        if count != rolled_up:
+            sentences.append(f"quarters of an hour have {rolled_up} verdicts, and {count} count")
         if shown:
             sentences.append(f"{shown} photos are in a dataset more than once")
         return sentences

@@ -97,7 +97,8 @@ def task_confirmed(
         correction_reason=fields.get("correctionReason"),
         photo_url=_photo_url(fields["photoUrl"], photo_buckets),
         confirmed_at=confirmed_at,
-        model_version=fields.get("modelVersion"),
+        # Who says nothing says that none is known, as who leaves the field out.
+        model_version=fields.get("modelVersion") or None,
         extra=extra,
     )
 

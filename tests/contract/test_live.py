@@ -1,5 +1,6 @@
 """Live metrics, readings and the archive: fake and real through the same cases."""
 
+import random
 from dataclasses import replace
 from datetime import timedelta
 
@@ -188,6 +189,39 @@ def test_every_version_in_the_period_is_listed(tables):
     confirm(tables, 3, version="v1.1.0")
     found = tables.metrics.by_version(history, ALWAYS)
     assert {v: (t.confirmed, t.agreed) for v, t in found.items()} == {"v1.0.0": (2, 1), "v1.1.0": (1, 1)}
+
+
+def moments(dice):
+    """Within hours, often at the very end of a quarter of an hour or a microsecond beside it."""
+    at = NOW + timedelta(minutes=15 * dice.randrange(-8, 24))
+    return at + dice.choice(
+        [timedelta(), timedelta(microseconds=1), -timedelta(microseconds=1), dice.random() * 2 * DAY]
+    )
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_is_asked_of_whatever_was_confirmed_is_counted_row_by_row(services, seed):
+    """The real one keeps counts by quarters of an hour; the fake looks at each confirmation."""
+    dice, real, fake = random.Random(seed), Tables(services.mlops), Fakes()
+    for number in range(120):
+        label, version = dice.choice(["양호", "불량"]), dice.choice([None, None, "v1.0.0", "v1.1.0"])
+        how = {"label": label, "corrected": dice.random() < 0.3, "at": moments(dice), "version": version}
+        # Two at one moment would leave open which of them is newer.
+        how["at"] += timedelta(microseconds=10 * number)
+        for tables in (real, fake):
+            confirm(tables, number, **how, blindAudit=number % 3 == 0)
+    history = a_history("promote v1.0.0", "promote v1.1.0", "roll back v1.0.0", "promote v1.2.0")
+    for _ in range(60):
+        period, version = Period(moments(dice), moments(dice)), dice.choice(["v1.0.0", "v1.1.0", "v1.2.0", "v9.0.0"])
+        for of in (history, NOBODY):
+            for ask in (
+                lambda m: m.tally(of, version, period),  # noqa: B023 - asked at once
+                lambda m: m.blind(of, version, period),  # noqa: B023
+                lambda m: m.newest(of, version, period, 7),  # noqa: B023
+                lambda m: m.by_version(of, period),  # noqa: B023
+            ):
+                assert ask(real.metrics) == ask(fake.metrics)
 
 
 # Readings

@@ -31,6 +31,13 @@ REVIEWS = """
         COALESCE(sum(took * took), 0)
     FROM (SELECT c.*, review_seconds_of(extra)::numeric AS took FROM task_confirmations c) c
     WHERE counts GROUP BY 1, 2 ORDER BY 1, 2"""
+QUARTERS = """
+    SELECT quarter_of(confirmed_at), COALESCE(model_version, ''), final_result, blind, count(*),
+        count(*) FILTER (WHERE NOT corrected)
+    FROM task_confirmations WHERE counts GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
+KEPT_QUARTERS = """
+    SELECT quarter, model_version, final_result, blind, confirmed, agreed FROM verdict_quarters
+    WHERE (confirmed, agreed) <> (0, 0) ORDER BY 1, 2, 3, 4"""
 KEPT_DAYS = "SELECT counted_by, day, waiting FROM correction_days WHERE waiting <> 0 ORDER BY 1, 2"
 KEPT_REVIEWS = """
     SELECT model_version, corrected, counting, timed, seconds, squares FROM review_totals
@@ -49,7 +56,7 @@ def rows(services, sql, **values):
 
 def some_event(dice, number):
     """Often about a task that somebody spoke of before."""
-    extra = {"reviewerId": dice.choice(["kim", "lee"])}
+    extra = {"reviewerId": dice.choice(["kim", "lee"]), "blindAudit": dice.random() < 0.2}
     if dice.random() < 0.7:
         extra["reviewSeconds"] = dice.choice([0, 4, round(dice.uniform(0.5, 90), 3)])
     return an_event(
@@ -58,7 +65,9 @@ def some_event(dice, number):
         photo_url=f"s3://tasks/{dice.randrange(40)}.jpg",
         corrected=dice.random() < 0.5,
         model_version=dice.choice([None, "v1.0.0", "v1.1.0"]),
-        confirmed_at=NOW + timedelta(hours=dice.uniform(-72, 72)),
+        # Often in the same quarter of an hour, and at its very ends.
+        confirmed_at=NOW
+        + dice.choice([timedelta(hours=dice.uniform(-72, 72)), timedelta(minutes=5 * dice.randrange(9))]),
         extra=extra,
     )
 
@@ -142,6 +151,7 @@ def test_rollups_say_what_the_rows_say_whatever_happened(services, seed):
     rows(services, "DELETE FROM task_confirmations WHERE task_id = 'TASK-7' RETURNING key")
     assert rows(services, KEPT_DAYS) == rows(services, DAYS)
     assert rows(services, KEPT_REVIEWS) == rows(services, REVIEWS)
+    assert rows(services, KEPT_QUARTERS) == rows(services, QUARTERS)
     for hours in (-100, -71.5, -24, 0, 0.001, 13, 100):
         for what in ("confirmed", "received"):
             ((kept, counted),) = rows(services, SINCE.format(what=what), since=NOW + timedelta(hours=hours))

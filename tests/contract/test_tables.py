@@ -164,7 +164,13 @@ def test_totals_that_are_not_those_of_the_rows_are_said_and_no_event_makes_any(s
         cursor.execute("UPDATE confirmation_totals SET stored = stored + 1")
         cursor.execute("SELECT sum(stored), count(*) FROM confirmation_totals")
         total, _ = cursor.fetchone()
-    assert rows.counted_twice() == [f"the totals count {total} confirmations, and 2 are stored"]
+        cursor.execute("UPDATE verdict_quarters SET confirmed = confirmed + 1")
+        cursor.execute("SELECT sum(confirmed) FROM verdict_quarters")
+        (verdicts,) = cursor.fetchone()
+    assert rows.counted_twice() == [
+        f"the totals count {total} confirmations, and 2 are stored",
+        f"quarters of an hour have {verdicts} verdicts, and 2 count",
+    ]
 
 
 # Troubles

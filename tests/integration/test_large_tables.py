@@ -166,6 +166,7 @@ QUESTIONS = {
     "who shows the same photo": lambda db: DatasetTable(db).kept("TASK-500"),
     "the photos of a dataset": lambda db: DatasetTable(db).appearances(dataset_id="DS-2026-7"),
     "where what is forgotten lies": lambda db: [ErasureTable(db).addresses(one) for one in ("TASK-500", "person:7")],
+    "texts that name what is forgotten": lambda db: ErasureTable(db).strike(["s3://tasks/TASK-500.jpg", "s3://a/b"]),
     "forget a photo": lambda db: ErasureTable(db).anonymise("TASK-500"),
     "whether a selection has what was erased": lambda db: DatasetTable(db).finish(
         a_dataset(id="DS-2026-7"),

@@ -25,6 +25,7 @@ GROWS = {
     "correction_days": "two a day",
     "prediction_totals": "one a version, branch and verdict",
     "review_totals": "two a version",
+    "verdict_quarters": "a few a quarter of an hour",
     "erased_photos": "one an erasure, for ever: what comes later is held against it",
     "transitions": "some a change of champion, for ever: the log is the truth",
     "model_versions": "one a version, for ever",

@@ -33,6 +33,7 @@ def test_unknown_fields_are_kept():
 def test_the_model_version_is_optional():
     assert parse(event_body(modelVersion="v1.0.0")).model_version == "v1.0.0"
     assert parse(event_body()).model_version is None
+    assert parse(event_body(modelVersion="")).model_version is None
 
 
 @pytest.mark.parametrize("model_type", ["FACE", "laundry", "", None, 5, ["LAUNDRY"]])
