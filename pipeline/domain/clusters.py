@@ -37,22 +37,30 @@ class NearDuplicates:
         return sorted(near)
 
 
-def cluster_ids(phashes: Sequence[int], known: Iterable[int] = ()) -> list[str]:
-    """One cluster id per photo; near-duplicates share that of the first.
+class Clusters:
+    """Photos come in one after the other; near-duplicates share the cluster of the first.
 
-    `known` are the founders of earlier datasets' clusters, oldest first: a new near-duplicate inherits the old cluster,
-    so that it can never land on the other side of the split.
+    `known` are the founders of earlier clusters, oldest first: a new near-duplicate inherits the old cluster, so that
+    it can never land on the other side of the split.
     """
-    founders = list(dict.fromkeys(known))
-    index = NearDuplicates(founders)
-    ids = []
-    for phash in phashes:
-        near = index.of(phash)
+
+    def __init__(self, known: Iterable[int] = ()) -> None:
+        self._founders = list(dict.fromkeys(known))
+        self._index = NearDuplicates(self._founders)
+
+    def id_of(self, phash: int) -> str:
+        """A photo that is like none before founds a cluster."""
+        near = self._index.of(phash)
         if not near:
-            index.add(phash)
-            founders.append(phash)
-        ids.append(f"{founders[near[0]] if near else phash:016x}")
-    return ids
+            self._index.add(phash)
+            self._founders.append(phash)
+        return f"{self._founders[near[0]] if near else phash:016x}"
+
+
+def cluster_ids(phashes: Sequence[int], known: Iterable[int] = ()) -> list[str]:
+    """One cluster id per photo, as `Clusters` gives them."""
+    clusters = Clusters(known)
+    return [clusters.id_of(phash) for phash in phashes]
 
 
 def sides_of_clusters(manifest: Manifest) -> dict[str, Split]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipeline.domain.clusters import cluster_ids
+from pipeline.domain.clusters import Clusters
 from pipeline.domain.dataset import Fingerprint
 from pipeline.domain.errors import PhotoMissing, PhotoRefused, ServiceUnavailable
 from pipeline.domain.live_accuracy import Period
@@ -28,12 +28,11 @@ def recognise(r: Recognition, period: Period, has_time: Callable[[], bool]) -> R
     """The newest first, for as long as it `has_time`. Never raises for an outage of storage: whoever watches goes on
     without. A photo that storage fails on while it delivers others counts as gone: the others go on.
     """
-    known, photos, problem = list(r.evidence.founders(period)), 0, None
+    # Once for each look: indexing a week of photos takes longer than looking up a few.
+    clusters, photos, problem = Clusters(r.evidence.founders(period)), 0, None
     while problem is None and has_time() and (urls := r.evidence.unseen(period, limit=_AT_ONCE)):
         looked, problem = _looked_at(r, urls)
-        clusters = _clusters(looked, known)
-        r.evidence.recognise(clusters)
-        known += [print_.phash for url, print_ in looked if clusters[url] == f"{print_.phash:016x}"]
+        r.evidence.recognise({url: _cluster(url, print_, clusters) for url, print_ in looked})
         photos += len(looked)
     return Recognised(photos, r.evidence.waiting(period), problem)
 
@@ -60,9 +59,8 @@ def _fingerprint(r: Recognition, url: str) -> Fingerprint:
         return Fingerprint(fault=str(error))
 
 
-def _clusters(looked: Sequence[tuple[str, Fingerprint]], known: Sequence[int]) -> dict[str, str]:
-    """The cluster of each address; a photo that cannot be looked at is its own cluster."""
-    usable = [(url, print_.phash) for url, print_ in looked if not print_.fault]
-    clusters = cluster_ids([phash for _, phash in usable], known)
-    unread = {url: f"unread {hashlib.sha256(url.encode()).hexdigest()[:16]}" for url, p in looked if p.fault}
-    return {**unread, **{url: cluster for (url, _), cluster in zip(usable, clusters, strict=True)}}
+def _cluster(url: str, print_: Fingerprint, clusters: Clusters) -> str:
+    """A photo that cannot be looked at is its own cluster."""
+    if print_.fault:
+        return f"unread {hashlib.sha256(url.encode()).hexdigest()[:16]}"
+    return clusters.id_of(print_.phash)
