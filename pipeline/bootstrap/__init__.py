@@ -32,6 +32,7 @@ from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
 from pipeline.domain.errors import UnknownVersion as UnknownVersion
 from pipeline.domain.intake import AT_ONCE
+from pipeline.domain.learned import Learned
 from pipeline.domain.ledger import Asked as Asked
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import LATE_RUN as LATE_RUN
@@ -49,6 +50,7 @@ from pipeline.domain.worth import worth
 from pipeline.ports.bundles import Scheduling
 from pipeline.settings.elsewhere import Outside as Outside
 from pipeline.steps.accumulate import accumulate, waiting
+from pipeline.steps.ask_of_earlier import ask_of_earlier
 from pipeline.steps.assemble import assemble
 from pipeline.steps.augment import augment, slices
 from pipeline.steps.blame_memory import blame_memory
@@ -57,7 +59,8 @@ from pipeline.steps.collect import collect
 from pipeline.steps.contest import contest_of
 from pipeline.steps.decide import decide
 from pipeline.steps.erase_photo import erase_photo
-from pipeline.steps.look_up import corrections_since, manifest_of, trained
+from pipeline.steps.learned_by_champion import learned_by_champion
+from pipeline.steps.look_up import manifest_of, trained
 from pipeline.steps.measure_staleness import measure_staleness
 from pipeline.steps.prove import prove
 from pipeline.steps.register import register
@@ -116,8 +119,8 @@ class Pipeline(PeoplesWords, RunSteps):
         sources = self._data.sources_after_first(self._kinds.of(model_type), complete(model_type))
         if dataset_id:
             return reuse_dataset(sources, dataset_id, complete(model_type))
-        since = corrections_since(self._models.records, complete(model_type))
-        return collect(sources, run_id, complete(model_type), since=since)
+        learned = learned_by_champion(self._models.records, complete(model_type))
+        return collect(sources, run_id, complete(model_type), learned=learned)
 
     def collect_first(self, run_id: str, model_type: str, place: str, on_photo: Callable[[int, int], None]) -> str:
         """Freeze a selection of all photos that a person labelled; its dataset id. `place` is a folder of this machine
@@ -125,7 +128,7 @@ class Pipeline(PeoplesWords, RunSteps):
         """
         kind, of_type = self._kinds.of(model_type), complete(model_type)
         tasks = bring_photos(self._data.first_photos(place), run_id, of_type, on_photo)
-        return collect(self._data.sources_of(kind, tasks), run_id, of_type, since=None)
+        return collect(self._data.sources_of(kind, tasks), run_id, of_type, learned=Learned())
 
     def validate(self, dataset_id: str) -> dict[str, Any]:
         """Check the selection; addresses a browser opens, and what was found. Raises `DatasetRefused`."""
@@ -213,12 +216,14 @@ class Pipeline(PeoplesWords, RunSteps):
 
     def verify_accuracy(self, run_id: str) -> list[dict[str, Any]]:
         """Accuracy checks of the run's candidate beside the champion on the same photos; how earlier versions do is
-        kept as well.
+        kept as well, and what the candidate answers to earlier corrections.
         """
         contest = contest_of(self._models.records, run_id)
-        verification = self._models.verification(self._kinds.of(contest.model_type))
+        kind = self._kinds.of(contest.model_type)
+        verification = self._models.verification(kind)
         checks = verify_accuracy(verification, contest)
         measure_staleness(verification, contest, self._w.settings.staleness)
+        ask_of_earlier(verification, contest, self._data.sources_after_first(kind, contest.model_type))
         return [asdict(check) for check in checks]
 
     def verify_performance(self, run_id: str) -> list[dict[str, Any]]:

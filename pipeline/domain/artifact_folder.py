@@ -75,6 +75,11 @@ class ArtifactFolder:
         return f"{self.uri}staleness.json"
 
     @property
+    def earlier_answers(self) -> str:
+        """What the model says to earlier corrections that it did not learn from, by task."""
+        return f"{self.uri}earlier-answers.json"
+
+    @property
     def report_page(self) -> str:
         return f"{self.uri}{REPORT_PAGE}"
 
@@ -95,6 +100,7 @@ class ArtifactFolder:
             self.slices,
             self.by_reason,
             self.staleness,
+            self.earlier_answers,
             self.report_page,
             self.report,
         }

@@ -29,10 +29,11 @@ class Split(StrEnum):
 
 
 class Source(StrEnum):
-    """Why a photo is in the dataset."""
+    """Why a photo is in the dataset. `MISSED_CORRECTION` is an earlier one of a kind that the champion gets wrong."""
 
     CORRECTION = "correction"
     EARLIER_CORRECTION = "earlier_correction"
+    MISSED_CORRECTION = "missed_correction"
     REPLAY = "replay"
     EVALUATION = "evaluation"
 

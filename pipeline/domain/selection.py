@@ -17,6 +17,8 @@ from pipeline.domain.turns import in_turn
 Kind = TypeVar("Kind", ConfirmedTask, Photo)
 
 _POOL = 8
+# Fewer of one kind that are answered wrongly may be wrong labels.
+_NO_CHANCE = 3
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class SelectionPolicy:
     earlier_limit: Count = 500
     """Most corrections of earlier trainings learned again, however many new ones there are; spread over photos that
     differ, then over reasons, branches and months, so that no kind is forgotten."""
+    missed_share: Share = 0.3
+    """Share of `earlier_limit` for reasons and months of which the champion gets several wrong; the others are chosen
+    whatever it says."""
+    asked_of_earlier: Count = 1000
+    """Earlier corrections it did not learn from that every new model is asked about, to know what it forgot."""
     min_train_photos: Count = 1800
     """Replay tops the training photos up to this many."""
     holdout_limit: Count = 1000
@@ -66,9 +73,35 @@ class SelectionPolicy:
         """A policy that takes all of `count` photos that nobody corrected, each on its side."""
         return replace(self, sample_limit=max(count, 1), min_train_photos=count)
 
-    def earlier_of(self, pool: Sequence[Kind], clusters: Mapping[str, str]) -> list[Kind]:
-        """`clusters` by task, of those whose photo was looked at for an earlier dataset."""
-        return spread(pool, self.earlier_limit, self.reasons, clusters)
+    def of_missed_kinds(self, pool: Sequence[Kind], clusters: Mapping[str, str], missed: Collection[str]) -> list[Kind]:
+        """Of the reasons and months that the champion gets wrong, in proportion to how many corrections each has among
+        `missed`, the ids of those that it is known to get wrong.
+
+        Kinds and not photos: a model that learned well goes on missing what was labelled wrongly, here and there.
+        """
+        kinds: dict[tuple[tuple[str, ...], str], list[Kind]] = {}
+        for one in pool:
+            kinds.setdefault((self.reasons.of(one.correction_reason), _month(one)), []).append(one)
+        wrong = {kind: sum(one.task_id in missed for one in members) for kind, members in kinds.items()}
+        wrong = {kind: count for kind, count in wrong.items() if count >= _NO_CHANCE}
+        limit, total = round(self.earlier_limit * self.missed_share), sum(wrong.values())
+        chosen: list[Kind] = []
+        for kind, count in sorted(wrong.items(), key=lambda one: (-one[1], one[0])):
+            chosen += spread(kinds[kind], round(limit * count / total), self.reasons, clusters)
+        return chosen[:limit]
+
+    def earlier_of(self, pool: Sequence[Kind], clusters: Mapping[str, str], first: Collection[str] = ()) -> list[Kind]:
+        """`clusters` by task, of those whose photo was looked at for an earlier dataset; `first` are ids of
+        `of_missed_kinds`.
+        """
+        chosen: list[Kind] = [one for one in sorted(pool, key=_task_order) if one.task_id in first]
+        chosen = chosen[: self.earlier_limit]
+        others: list[Kind] = [one for one in pool if one.task_id not in first]
+        return chosen + spread(others, self.earlier_limit - len(chosen), self.reasons, clusters)
+
+    def to_ask_of(self, left_out: Sequence[Kind], clusters: Mapping[str, str]) -> list[Kind]:
+        """Of earlier corrections that a model did not learn from, those that it is asked about."""
+        return spread(left_out, self.asked_of_earlier, self.reasons, clusters)
 
     def split_of(self, cluster_id: str, known: Mapping[str, Split] | None = None) -> Split:
         """The same cluster gives the same split in every dataset; `known` ones stay whatever the shares are now."""
@@ -90,18 +123,24 @@ class Recipe:
 
 
 def select(
-    photos: Sequence[Photo], policy: SelectionPolicy, *, natural: Collection[str], since: datetime | None = None
+    photos: Sequence[Photo],
+    policy: SelectionPolicy,
+    *,
+    natural: Collection[str],
+    since: datetime | None = None,
+    missed: Collection[str] = (),
 ) -> list[Photo]:
     """Corrections, earlier corrections and class-balanced replay for training; validation and holdout as they come.
 
-    `natural` are the task ids drawn whatever their verdict; `since` divides new corrections from earlier ones.
+    `natural` are the task ids drawn whatever their verdict; `since` divides new corrections from earlier ones, of which
+    `missed` are of kinds that the champion gets wrong.
     """
     training = [p for p in photos if p.split is Split.TRAIN]
     corrected = [p for p in training if p.corrected]
     new = [replace(p, source=Source.CORRECTION) for p in corrected if _after(p, since)]
     old = [p for p in corrected if not _after(p, since)]
     clusters = {p.task_id: p.cluster_id for p in old}
-    earlier = [replace(p, source=Source.EARLIER_CORRECTION) for p in policy.earlier_of(old, clusters)]
+    earlier = [replace(p, source=_earlier_source(p, missed)) for p in policy.earlier_of(old, clusters, missed)]
     corrections = [*new, *earlier]
     wanted = max(round(len(corrections) * policy.replay_per_correction), policy.min_train_photos - len(corrections))
     unchanged = [p for p in training if not p.corrected]
@@ -150,6 +189,10 @@ def _month(correction: ConfirmedTask | Photo) -> str:
 
 def _task_order(correction: ConfirmedTask | Photo) -> str:
     return hashlib.sha256(correction.task_id.encode()).hexdigest()
+
+
+def _earlier_source(photo: Photo, missed: Collection[str]) -> Source:
+    return Source.MISSED_CORRECTION if photo.task_id in missed else Source.EARLIER_CORRECTION
 
 
 def _after(photo: Photo, since: datetime | None) -> bool:

@@ -10,6 +10,7 @@ from pipeline.domain.evidence import counted_once
 from pipeline.domain.leakage import HeldOut, separate, without_contradictions
 from pipeline.domain.selection import SelectionPolicy, select
 from pipeline.ports.bundles import DataSources
+from pipeline.steps.gather import Gathered
 from pipeline.steps.look_at import Printed
 
 
@@ -23,7 +24,7 @@ class Chosen:
 
 def choose(
     usable: Sequence[Printed],
-    natural: frozenset[str],
+    gathered: Gathered,
     holdout: Sequence[HeldOut],
     since: datetime | None,
     sources: DataSources,
@@ -32,7 +33,7 @@ def choose(
     rows = _rows(usable, policy, sources.datasets.clusters())
     agreed, contradictions = without_contradictions(rows)
     separated, near = separate(agreed, holdout)
-    selected = select(separated, policy, natural=natural, since=since)
+    selected = select(separated, policy, natural=gathered.natural, since=since, missed=gathered.missed)
     chosen, repeated = counted_once(selected, {member.task_id for member in holdout})
     return Chosen(chosen, (*contradictions, *near, *repeated))
 

@@ -33,14 +33,17 @@ class Contest:
 
 
 def contest_of(records: Records, run_id: str) -> Contest:
-    """The run's candidate beside the champion of this moment."""
+    """The run's candidate beside the champion of this moment. What the dataset was made without, because it went after
+    it was frozen, judges nobody: how much of that may go was asked then, before anything was trained.
+    """
     result, dataset = trained(records, run_id)
+    lost = records.datasets.set_aside(dataset.id)
     model_type = ModelType(dataset.model_type)
     return Contest(
         run_id=run_id,
         model_type=model_type,
         candidate=Artifact(result.artifact_uri, result.manifest_sha256),
         champion=champion(model_type, records.transitions, records.versions),
-        manifest=manifest_of(records, dataset.id),
+        manifest=manifest_of(records, dataset.id).setting_aside(lost),
         earlier=served_before(model_type, records.transitions, records.versions),
     )

@@ -7,6 +7,7 @@ from datetime import datetime
 from pipeline.domain.dataset import ConfirmedTask, Photo, Quarantined, of_helper
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.leakage import HeldOut
+from pipeline.domain.learned import Learned
 from pipeline.domain.lineage import Gone
 from pipeline.domain.quality import demand_needed
 from pipeline.ports.bundles import DataSources
@@ -17,16 +18,18 @@ from pipeline.steps.trusted import Trusted
 class Gathered:
     """Each task once, in a stable order; `natural` are the ids drawn whatever their verdict; others were set `aside`.
 
-    A dataset has some of `needed`: what people confirmed, for the first model the photos that somebody labelled.
+    `missed` are of kinds that the champion gets wrong. A dataset has some of `needed`: what people confirmed, for the
+    first model the photos that somebody labelled.
     """
 
     tasks: Sequence[ConfirmedTask]
     natural: frozenset[str]
+    missed: frozenset[str]
     needed: frozenset[str]
     aside: tuple[Quarantined, ...]
 
 
-def gather(sources: DataSources, since: datetime | None, holdout: Sequence[HeldOut], *, without: Gone) -> Gathered:
+def gather(sources: DataSources, learned: Learned, holdout: Sequence[HeldOut], *, without: Gone) -> Gathered:
     """Never more tasks than the policy's limits add up to, however many the Helper database has; of those that are set
     aside, as many as lie before the ones that are taken.
     """
@@ -37,11 +40,16 @@ def gather(sources: DataSources, since: datetime | None, holdout: Sequence[HeldO
         *trusted.up_to(policy.history_limit, lambda most: source.history(limit=most)),
         *trusted.first_of(policy.holdout_limit, [member.task_id for member in holdout], source.tasks),
     ]
-    waiting = trusted.at_least(policy.correction_pool, lambda most: source.corrections(since=since, limit=most))
+    waiting = trusted.at_least(
+        policy.correction_pool, lambda most: source.corrections(since=learned.through, limit=most)
+    )
     corrections = policy.new_of([task for task in waiting if task.task_id not in without.task_ids])
-    # More than are taken, so that rare kinds are among them; only photos of those that are taken are looked at.
-    pool = trusted.of(source.earlier_corrections(until=since, limit=policy.earlier_pool) if since else ())
-    earlier = policy.earlier_of(pool, sources.datasets.clusters_of([task.task_id for task in pool]))
+    # Only photos of those that are taken are looked at.
+    pool = earlier_pool(sources, trusted, learned.through) if learned.through else []
+    clusters = sources.datasets.clusters_of([task.task_id for task in pool])
+    wrong = {task.task_id for task in pool if learned.misses(task)}
+    missed = frozenset(task.task_id for task in policy.of_missed_kinds(pool, clusters, wrong))
+    earlier = policy.earlier_of(pool, clusters, missed)
     tasks = {t.task_id: t for t in (*natural, *earlier, *corrections) if t.task_id not in without.task_ids}
     known = {*tasks, *(row.task_id for row in trusted.aside)}
     is_first = not any(of_helper(task_id) for task_id in (*(t.task_id for t in sample), *known))
@@ -49,7 +57,12 @@ def gather(sources: DataSources, since: datetime | None, holdout: Sequence[HeldO
     if not needed:
         raise DatasetRefused("no confirmed tasks in the Helper database: nothing to learn from")
     ordered = sorted(tasks.values(), key=lambda t: (t.confirmed_at, t.task_id))
-    return Gathered(ordered, frozenset(t.task_id for t in natural), needed, trusted.aside)
+    return Gathered(ordered, frozenset(t.task_id for t in natural), missed, needed, trusted.aside)
+
+
+def earlier_pool(sources: DataSources, trusted: Trusted, until: datetime) -> list[ConfirmedTask]:
+    """Earlier corrections to choose from: so many that rare kinds are among them."""
+    return trusted.of(sources.source.earlier_corrections(until=until, limit=sources.recipe.selection.earlier_pool))
 
 
 def demand_new(gathered: Gathered, photos: Sequence[Photo], aside: Sequence[Quarantined]) -> None:

@@ -46,6 +46,13 @@ def staleness(folder: ArtifactFolder, objects: ObjectStore) -> list[OnNewest]:
     return [OnNewest(**fields) for fields in _rows(folder.staleness, objects)]
 
 
+def earlier_answers(folder: ArtifactFolder, objects: ObjectStore) -> dict[str, str]:
+    """Label by task, of earlier corrections that the model did not learn from."""
+    uri = folder.earlier_answers
+    said: dict[str, str] = json.loads(objects.read(uri)) if objects.exists(uri) else {}
+    return said
+
+
 def _said(kept: Kept, sides: Sequence[str]) -> list[Prediction]:
     return [Prediction(**one) for side in sides for one in kept.get(side) or ()]
 

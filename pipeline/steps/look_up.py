@@ -1,7 +1,5 @@
 """What steps look up from earlier ones: the champion, a run's model, its dataset."""
 
-from datetime import datetime
-
 from pipeline.domain.dataset import Dataset, Manifest
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import GiveUp
@@ -24,12 +22,6 @@ def served_before(model_type: ModelType, transitions: Transitions, versions: Mod
     names = dict.fromkeys(reign.version for reign in reversed(ledger.reigns) if reign.version != ledger.champion)
     known = {version.version: version for version in versions.all(model_type)}
     return tuple(known[name] for name in names if name in known)
-
-
-def corrections_since(records: Records, model_type: ModelType) -> datetime | None:
-    """The time up to which the champion has learned; later corrections are new."""
-    serving = champion(model_type, records.transitions, records.versions)
-    return records.datasets.get(serving.dataset_id).corrections_through if serving else None
 
 
 def trained(records: Records, run_id: str) -> tuple[TrainingResult, Dataset]:

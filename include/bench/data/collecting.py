@@ -115,6 +115,7 @@ def _collect(helper_dsn: str, mlops_dsn: str, endpoint: str, run_id: str) -> dic
     from pipeline.adapters.withholding_table import WithholdingTable
     from pipeline.domain.dataset import Augmentation, Manifest
     from pipeline.domain.dataset_folder import DatasetFolder
+    from pipeline.domain.learned import Learned
     from pipeline.domain.models import ModelType
     from pipeline.domain.selection import Recipe
     from pipeline.learning.photos import PillowPhotoInspector
@@ -134,6 +135,6 @@ def _collect(helper_dsn: str, mlops_dsn: str, endpoint: str, run_id: str) -> dic
         recipe=Recipe(("양호", "불량"), SelectionPolicy(), Augmentation()),
         prefix="s3://datasets/",
     )
-    dataset_id = collect(sources, run_id, ModelType.LAUNDRY, since=_SINCE)
+    dataset_id = collect(sources, run_id, ModelType.LAUNDRY, learned=Learned(_SINCE))
     manifest = Manifest.from_json(objects.read(DatasetFolder.of(sources.prefix, dataset_id).manifest))
     return {"photos": len(manifest.photos)}

@@ -21,9 +21,9 @@ POLICY = SelectionPolicy(replay_per_correction=2.0, min_train_photos=0)
 REASONS = ReasonList()
 
 
-def _select(photos, policy=POLICY, since=None):
+def _select(photos, policy=POLICY, since=None, missed=()):
     """All photos are of the natural sample."""
-    return select(photos, policy, natural={p.task_id for p in photos}, since=since)
+    return select(photos, policy, natural={p.task_id for p in photos}, since=since, missed=missed)
 
 
 def test_a_cluster_stays_on_its_side_whatever_else_is_collected():
@@ -173,6 +173,65 @@ def test_people_who_say_the_same_in_other_words_crowd_nobody_out():
     wordy = [replace(correction(n, days=-1), correction_reason=f"커피를 {n}번 쏟음") for n in range(300)]
     rare = replace(correction(400, days=-1), correction_reason="옆이 찢어져 있음")
     assert rare in spread([*wordy, rare], 2, REASONS)
+
+
+@given(
+    kinds=st.lists(
+        st.tuples(st.sampled_from(REASONS.names[:4]), st.integers(0, 2), st.booleans()), min_size=1, max_size=60
+    ),
+    limit=st.integers(0, 40),
+    share=st.floats(0, 1),
+    order=st.randoms(),
+)
+def test_kinds_that_the_champion_gets_wrong_have_their_share_of_earlier_corrections_and_no_more(
+    kinds, limit, share, order
+):
+    photos = [
+        replace(correction(n, days=-40 * months - 1), correction_reason=reason)
+        for n, (reason, months, _) in enumerate(kinds)
+    ]
+    missed = {p.task_id for p, (_, _, wrong) in zip(photos, kinds, strict=True) if wrong}
+    clusters = {p.task_id: p.cluster_id for p in photos}
+    policy = SelectionPolicy(earlier_limit=limit, missed_share=share, min_train_photos=0)
+    first = policy.of_missed_kinds(photos, clusters, missed)
+    assert len(first) == len({p.task_id for p in first}) <= round(limit * share)
+    often = {kind for kind, count in Counter(kind_of(p) for p in photos if p.task_id in missed).items() if count > 2}
+    assert {kind_of(p) for p in first} <= often
+    ids = {p.task_id for p in first}
+    taken = {p.task_id: p for p in _select(photos, policy, since=NOW, missed=ids) if p.corrected}
+    # The budget stays what it is, and the others are chosen as if nobody knew.
+    assert {task_id for task_id, p in taken.items() if p.source is Source.MISSED_CORRECTION} == ids
+    others = spread([p for p in photos if p.task_id not in ids], limit - len(ids), REASONS, clusters)
+    assert taken.keys() == ids | {p.task_id for p in others}
+    order.shuffle(photos)
+    assert policy.of_missed_kinds(photos, clusters, missed) == first
+
+
+def kind_of(photo):
+    return photo.correction_reason, photo.confirmed_at[:7]
+
+
+def test_a_kind_that_the_champion_forgot_is_learned_again_although_the_budget_is_spent_on_others():
+    known = [replace(correction(n, days=-1), helper_id=f"H-{n}", correction_reason="커피") for n in range(200)]
+    forgot = [replace(correction(n, days=-1), helper_id="H-0", correction_reason="커피") for n in range(200, 230)]
+    forgot = [replace(p, confirmed_at=(NOW - timedelta(days=60)).isoformat()) for p in forgot]
+    policy, ids = SelectionPolicy(earlier_limit=40, min_train_photos=0), {p.task_id for p in forgot}
+
+    def learned(missed):
+        clusters = {p.task_id: p.cluster_id for p in (*known, *forgot)}
+        first = {p.task_id for p in policy.of_missed_kinds([*known, *forgot], clusters, missed)}
+        chosen = _select([*known, *forgot], policy, since=NOW, missed=first)
+        return len({p.task_id for p in chosen if p.corrected} & ids)
+
+    assert learned(missed=()) < 12 <= learned(missed=ids)
+
+
+def test_what_is_missed_here_and_there_may_be_labelled_wrongly_and_is_chosen_as_if_nobody_knew():
+    photos = [replace(correction(n, days=-1 - 40 * (n % 6)), correction_reason="커피") for n in range(60)]
+    clusters, policy = {p.task_id: p.cluster_id for p in photos}, SelectionPolicy(earlier_limit=40)
+    scattered = {p.task_id for p in photos[:12]}
+    assert policy.of_missed_kinds(photos, clusters, scattered) == []
+    assert policy.of_missed_kinds(photos, clusters, {*scattered, photos[12].task_id})
 
 
 def test_a_correction_of_the_very_moment_of_the_last_training_is_an_earlier_one():

@@ -1,6 +1,7 @@
 """Sixty confirmed tasks, and everything that makes a dataset of them."""
 
 from pipeline.domain.dataset import Augmentation, Manifest
+from pipeline.domain.learned import Learned
 from pipeline.domain.models import ModelType
 from pipeline.domain.quality import QualityPolicy
 from pipeline.domain.selection import Recipe, SelectionPolicy
@@ -38,9 +39,10 @@ _SAFE = ("photos", "inspector", "validator", "reviewer", "reporter", "augmenter"
 
 
 class World:
-    """Sixty confirmed tasks, every third a correction."""
+    """Sixty confirmed tasks, every third a correction; `said` is what the champion answers to some of them."""
 
     def __init__(self):
+        self.said = {}
         self.confirm(range(60))
         self.objects = FakeObjects()
         self.restore_database()
@@ -75,7 +77,7 @@ class World:
 
     def collect(self, fault=NO_FAULT, run_id="run-1", since=None, policy=POLICY, augmentation=AUGMENTATION):
         sources = fault.on_ports(self.sources(policy, augmentation), but=_SAFE)
-        return collect(sources, run_id, ModelType.LAUNDRY, since=since)
+        return collect(sources, run_id, ModelType.LAUNDRY, learned=Learned(since, self.said))
 
     def reuse(self, dataset_id="DS-2026-001", model_type=ModelType.LAUNDRY, fault=NO_FAULT):
         return reuse_dataset(fault.on_ports(self.sources(), but=_SAFE), dataset_id, model_type)

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.learned import Learned
 from pipeline.domain.lineage import Gone
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
@@ -131,7 +132,7 @@ def test_each_branch_has_its_turn_also_while_another_one_is_set_aside(world, asi
     if aside:
         world.withholdings.withhold(a_withheld(Scope.BRANCH, aside, periods=()))
     policy = replace(POLICY, correction_limit=50, sample_limit=1, history_limit=0)
-    found = gather(world.sources(policy=policy), None, (), without=Gone(frozenset(), frozenset()))
+    found = gather(world.sources(policy=policy), Learned(), (), without=Gone(frozenset(), frozenset()))
     taken = Counter(task.helper_id for task in found.tasks)
     quiet = {f"B-{n}" for n in range(20)} - {aside}
     assert quiet <= taken.keys() and taken["busy"] <= 4 and aside not in taken

@@ -10,6 +10,7 @@ from pipeline.domain.checksums import sha256
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp, ServiceUnavailable
 from pipeline.domain.events import EARLIEST, ENGLISH
+from pipeline.domain.learned import Learned
 from pipeline.domain.lineage import Erased
 from pipeline.domain.models import ModelType
 from pipeline.domain.selection import Recipe
@@ -52,7 +53,7 @@ class World(DataWorld):
         tasks = self.bring()
         recipe = Recipe(LABELS, POLICY.of_everything(len(tasks)), AUGMENTATION)
         sources = replace(self.sources(), source=LabelledTasks(tasks), recipe=recipe)
-        return collect(sources, "first-laundry", LAUNDRY, since=None)
+        return collect(sources, "first-laundry", LAUNDRY, learned=Learned())
 
     def copies(self):
         return self.objects.list(COPIES)

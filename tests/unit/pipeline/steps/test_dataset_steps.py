@@ -8,13 +8,16 @@ from datetime import timedelta
 
 import pytest
 
+from pipeline.adapters.data_report import HtmlDataReport
 from pipeline.domain.dataset import Augmentation, Source, Split
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable
+from pipeline.domain.learned import Learned
 from pipeline.domain.lineage import Erased
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.selection import SelectionPolicy
 from pipeline.domain.withholding import GivenBack, Scope
+from pipeline.ports.data import Validation
 from pipeline.steps.assemble import assemble
 from tests.builders import NOW, a_task, a_withheld, an_event
 from tests.fakes.data import BYTES, FakeAugmenter, FakeObjects, FakeReviewer, FakeValidator
@@ -223,6 +226,31 @@ def test_earlier_corrections_are_replayed_beside_the_new_ones(world):
     new, earlier = sources[Source.CORRECTION], sources[Source.EARLIER_CORRECTION]
     assert new > 2 and 0 < earlier <= 4
     assert sources[Source.REPLAY] == pytest.approx((new + earlier) * 3, abs=25)
+
+
+def test_earlier_corrections_of_a_kind_that_the_champion_gets_wrong_come_first_and_are_called_so(world):
+    earlier = world.source.earlier_corrections(until=MIDDLE, limit=99)
+    ink = {task.task_id for task in earlier[::2]}
+    rows = world.source.rows
+    world.source.rows = [dataclasses.replace(t, correction_reason="볼펜") if t.task_id in ink else t for t in rows]
+    world.said = {t.task_id: t.ai_result if t.task_id in ink else t.final_result for t in earlier}
+    policy = SelectionPolicy(min_train_photos=0, sample_limit=1, history_limit=0, earlier_limit=len(earlier))
+    world.collect(since=MIDDLE, policy=dataclasses.replace(policy, missed_share=0.5))
+    learned = {p.task_id: p.source for p in world.manifest().of(Split.TRAIN)}
+    missed = {task_id for task_id, source in learned.items() if source is Source.MISSED_CORRECTION}
+    assert missed and missed == ink & learned.keys()
+    page = HtmlDataReport().page(world.manifest(), Validation((), (), {}), (), {}).decode()
+    assert f"{len(missed)} missed correction" in page
+
+
+def test_what_people_say_now_is_what_the_champion_has_to_answer(world):
+    """A correction may have been corrected since it was asked."""
+    task = world.source.rows[0]
+    assert Learned(None, {task.task_id: task.ai_result}).misses(task)
+    assert not Learned(None, {task.task_id: task.ai_result}).misses(
+        dataclasses.replace(task, final_result=task.ai_result)
+    )
+    assert not Learned(None, {}).misses(task)
 
 
 def test_a_correction_beyond_the_natural_sample_makes_validation_and_holdout_no_harder(world):

@@ -1,12 +1,18 @@
 """What earlier steps left: the champion, until when it learned, and what is compared with it."""
 
+import json
+
 import pytest
 
+from pipeline.domain.artifact_folder import ArtifactFolder
+from pipeline.domain.dataset import Split, set_aside
 from pipeline.domain.errors import GiveUp
+from pipeline.domain.learned import Learned
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.ports.bundles import Records
 from pipeline.steps.contest import contest_of
-from pipeline.steps.look_up import corrections_since, served_before, trained
+from pipeline.steps.learned_by_champion import learned_by_champion
+from pipeline.steps.look_up import served_before, trained
 from tests.builders import a_model_version, a_training_result
 from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.training import FakeTrainingRuns
@@ -38,13 +44,21 @@ class World(DataWorld):
 
 
 def test_before_the_first_champion_every_correction_is_new():
-    assert corrections_since(World().records(), LAUNDRY) is None
+    assert learned_by_champion(World().records(), LAUNDRY) == Learned(None, {})
 
 
 def test_corrections_are_new_from_when_the_champions_dataset_ended():
     world = World()
     world.serve()
-    assert corrections_since(world.records(), LAUNDRY) == max(task.confirmed_at for task in world.source.rows)
+    learned = learned_by_champion(world.records(), LAUNDRY)
+    assert learned == Learned(max(task.confirmed_at for task in world.source.rows), {})
+
+
+def test_what_the_champion_was_asked_about_is_known_of_it():
+    world = World()
+    folder = ArtifactFolder(world.serve().artifact.uri)
+    world.objects.write(folder.earlier_answers, json.dumps({"TASK-1": "불량"}).encode())
+    assert learned_by_champion(world.records(), LAUNDRY).said == {"TASK-1": "불량"}
 
 
 def test_a_run_without_a_trained_model_says_what_to_do_first():
@@ -62,6 +76,15 @@ def test_a_candidate_is_compared_with_the_champion_on_its_own_datasets_photos():
     assert contest.candidate == Artifact(result.artifact_uri, result.manifest_sha256)
     assert contest.manifest == world.manifest()
     assert contest.earlier == ()
+
+
+def test_a_photo_that_went_before_the_dataset_was_made_judges_nobody():
+    """Else a share of them that the dataset may lack was refused after hours of training."""
+    world = World()
+    gone = world.manifest().of(Split.VALIDATION)[:3]
+    world.datasets.lose(world.manifest(), [set_aside(photo, "no photo at its address", "unusable") for photo in gone])
+    judging = contest_of(world.records(), "run-2").manifest.natural
+    assert set(judging) == set(world.manifest().natural) - set(gone)
 
 
 def test_what_served_before_the_champion_is_named_once_the_last_first():
