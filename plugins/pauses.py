@@ -2,7 +2,7 @@
 
 from airflow.sdk import get_current_context
 
-from plugins.every_dag import ALWAYS_ON
+from pipeline.bootstrap import ALWAYS_ON
 from plugins.notices.publishing import publish_soon
 from plugins.steps import step
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -13,13 +13,13 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from pipeline.domain.errors import ServiceUnavailable
-from pipeline.domain.troubles import DAGS_OWNER, MONITOR
+from pipeline.domain.troubles import MONITOR
 from pipeline.ports.facts import DagsSeen
 
 _SECONDS = 3.0
 # Each look takes Airflow more work than all else that is told: it may be so old, and no older.
 _FRESH_SECONDS = 30.0
-# The most that Airflow hands out at once; ours are a dozen.
+# The most that Airflow hands out at once; others may have DAGs there, too.
 _AT_ONCE = 100
 
 
@@ -33,10 +33,10 @@ class AirflowLogin:
 
 
 class AirflowDags:
-    """Logs in before the first look, and again when its token no longer counts."""
+    """Of the DAGs called as `ours`. Logs in before the first look, and again when its token no longer counts."""
 
-    def __init__(self, login: AirflowLogin, now: Callable[[], float] = time.monotonic) -> None:
-        self._login, self._now = login, now
+    def __init__(self, login: AirflowLogin, ours: Collection[str], now: Callable[[], float] = time.monotonic) -> None:
+        self._login, self._ours, self._now = login, ours, now
         self._token = ""
         self._seen: tuple[float, DagsSeen] | None = None
 
@@ -52,8 +52,7 @@ class AirflowDags:
         return found
 
     def _look(self) -> DagsSeen:
-        dags = self._get("dags", limit=_AT_ONCE, owners=DAGS_OWNER)["dags"]
-        paused = {one["dag_id"]: bool(one["is_paused"]) for one in dags}
+        paused = {one["dag_id"]: bool(one["is_paused"]) for one in self._every_dag() if one["dag_id"] in self._ours}
         oldest = f"dags/{MONITOR}/dagRuns"
         runs = self._get(oldest, limit=1, order_by="run_after")["dag_runs"] if MONITOR in paused else []
         return DagsSeen(
@@ -61,6 +60,15 @@ class AirflowDags:
             unreadable=int(self._get("importErrors", limit=1)["total_entries"]),
             oldest_run=datetime.fromisoformat(runs[0]["run_after"]) if runs else None,
         )
+
+    def _every_dag(self) -> list[dict[str, Any]]:
+        """No filter of Airflow's is right for all: of a DAG whose every task is mapped it knows no owner."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self._get("dags", limit=_AT_ONCE, offset=len(found), order_by="dag_id")
+            found += page["dags"]
+            if not page["dags"] or len(found) >= page["total_entries"]:
+                return found
 
     def _get(self, path: str, **query: object) -> Any:
         asked = f"/api/v2/{path}?{urlencode(query)}"

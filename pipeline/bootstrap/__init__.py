@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeline.bootstrap import answers
+from pipeline.bootstrap.always_on import ALWAYS_ON as ALWAYS_ON
 from pipeline.bootstrap.data_wiring import DataWiring
 from pipeline.bootstrap.interruption import end_on_sigterm as end_on_sigterm
 from pipeline.bootstrap.kinds import OF_HELPER_TASKS, complete, served
@@ -42,7 +43,6 @@ from pipeline.domain.retraining import RunOutcome as RunOutcome
 from pipeline.domain.training import MAX_EPOCHS as MAX_EPOCHS
 from pipeline.domain.training import Epoch, TrainingResult
 from pipeline.domain.transitions import By
-from pipeline.domain.troubles import DAGS_OWNER as DAGS_OWNER
 from pipeline.domain.troubles import Fault as Fault
 from pipeline.domain.troubles import Place as Place
 from pipeline.domain.troubles import Question as Question

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from pipeline.adapters.airflow_dags import AirflowDags, AirflowLogin
 from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.bootstrap.always_on import ALWAYS_ON
 from pipeline.bootstrap.settings_at_start import longest_gap_seconds
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.facts import Fact
@@ -110,7 +111,7 @@ class Facts:
 def _dags(s: Settings) -> AirflowDags | None:
     password = s.exporter_airflow_password.get_secret_value()
     login = AirflowLogin(s.exporter.airflow_url, s.exporter.airflow_user, password)
-    return AirflowDags(login) if login.url and login.user and password else None
+    return AirflowDags(login, ALWAYS_ON.keys()) if login.url and login.user and password else None
 
 
 def _of_outbox(name: str, dsn: SecretStr) -> Iterator[Fact]:

@@ -15,9 +15,6 @@ PATIENCE = timedelta(minutes=30)
 QUIET = timedelta(hours=1)
 """What has worked for that long works again; what fails every other time is one trouble, not many."""
 
-DAGS_OWNER = "mlops"
-"""Whose every task of ours is in Airflow, by which our DAGs are known among those of others."""
-
 MONITOR = "live_accuracy_monitor"
 """The DAG that looks at what serves, and at everything that fails silently."""
 

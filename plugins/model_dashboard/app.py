@@ -9,10 +9,9 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel
 
-from pipeline.bootstrap import GiveUp, TryAgain, UnknownVersion, refusal, watched_types
+from pipeline.bootstrap import ALWAYS_ON, GiveUp, TryAgain, UnknownVersion, refusal, watched_types
 from pipeline.bootstrap.dashboard import MOST_DAYS, Dashboard
 from plugins.administrators import administrators
-from plugins.every_dag import ALWAYS_ON
 from plugins.model_dashboard.access import allowed
 from plugins.model_dashboard.files import HEADERS, Files, media_type
 from plugins.outside.pipeline import ask_airflow

@@ -26,7 +26,7 @@ from dags.task_confirmed_intake import task_confirmed_intake
 from include.stack.airflow_api import AirflowApi, AirflowError
 from include.stack.ports import free_ports
 from pipeline.adapters.airflow_dags import AirflowDags, AirflowLogin
-from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
+from pipeline.bootstrap import ALWAYS_ON, GiveUp, Pipeline, TryAgain
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.settings import Settings
 from plugins import polling
@@ -190,7 +190,7 @@ def people(url):
 def watched(url):
     """What the exporter sees with a viewer's login, beside what the database says; an operator has paused one."""
     AirflowApi(url, "operator", "secret of operator").trigger(MONITOR, "first-look", {})
-    seen = AirflowDags(AirflowLogin(url, "viewer", "secret of viewer")).seen()
+    seen = AirflowDags(AirflowLogin(url, "viewer", "secret of viewer"), ALWAYS_ON.keys()).seen()
     with create_session() as session:
         kept = dict(session.query(DagModel.dag_id, DagModel.is_paused).all())
         first = session.query(func.min(DagRun.run_after)).filter_by(dag_id=MONITOR).scalar()

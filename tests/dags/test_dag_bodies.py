@@ -21,9 +21,8 @@ from dags import (
     task_confirmed_intake,
 )
 from dags.model_retraining import laundry
-from pipeline.bootstrap import Asker, GiveUp, RunEnded, ServiceRefused, TryAgain
+from pipeline.bootstrap import ALWAYS_ON, Asker, GiveUp, RunEnded, ServiceRefused, TryAgain
 from plugins.decisions import ACTS
-from plugins.every_dag import ALWAYS_ON
 from plugins.faults import tell_failure
 from tests.dags.running import DagRun, Kept
 from tests.dags.test_refusals import KINDS

@@ -26,9 +26,8 @@ from dags import (
     task_confirmed_intake,
 )
 from include.stack.layout import REPOSITORY
-from pipeline.bootstrap import LONGEST_RUN
+from pipeline.bootstrap import ALWAYS_ON, LONGEST_RUN
 from pipeline.domain.troubles import ON_DEMAND
-from plugins.every_dag import ALWAYS_ON
 from plugins.faults import note_success, tell_failure, tell_overdue
 from plugins.model_rollout.hot_swap import announce_failure
 from plugins.model_rollout.roll_back import page, page_about_verdict

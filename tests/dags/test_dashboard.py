@@ -16,8 +16,8 @@ from fastapi.testclient import TestClient
 from starlette.routing import Mount, Route
 
 from include.stack.layout import REPOSITORY
+from pipeline.bootstrap import ALWAYS_ON
 from pipeline.domain.errors import ServiceUnavailable
-from plugins.every_dag import ALWAYS_ON
 from plugins.model_dashboard.app import make_app
 from plugins.model_dashboard.files import Files
 from tests.builders import a_dataset

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from include.stack.layout import REPOSITORY
-from plugins.every_dag import ALWAYS_ON
+from pipeline.bootstrap import ALWAYS_ON
 from tests.dags.conftest import OUTSIDE
 from tests.dags.lifecycle import BAD, IN_A_ROW
 

@@ -37,8 +37,9 @@ class Airflow:
 
     def _said(self, path, query):
         if path == "/api/v2/dags":
-            assert query == {"limit": ["100"], "owners": ["mlops"]}
-            return {"dags": [{"dag_id": dag, "is_paused": paused} for dag, paused in self.paused.items()]}
+            first, most = int(query["offset"][0]), min(int(query["limit"][0]), 100)
+            found = [{"dag_id": dag, "is_paused": paused} for dag, paused in sorted(self.paused.items())]
+            return {"dags": found[first : first + most], "total_entries": len(found)}
         if path == f"/api/v2/dags/{MONITOR}/dagRuns":
             assert query == {"limit": ["1"], "order_by": ["run_after"]}
             return {"dag_runs": [{"run_after": at} for at in self.runs[:1]]}
@@ -78,7 +79,7 @@ def clock():
 
 
 def looking(airflow, clock, password="secret"):
-    return AirflowDags(AirflowLogin(airflow.url + "/", "exporter", password), lambda: clock.now)
+    return AirflowDags(AirflowLogin(airflow.url + "/", "exporter", password), {MONITOR, "backup"}, lambda: clock.now)
 
 
 def test_who_is_paused_what_cannot_be_read_and_how_far_back_airflow_remembers(airflow, clock):
@@ -86,6 +87,12 @@ def test_who_is_paused_what_cannot_be_read_and_how_far_back_airflow_remembers(ai
     assert seen.paused == {MONITOR: False, "backup": True}
     assert seen.unreadable == 2
     assert seen.oldest_run == datetime(2026, 5, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("others", [1, 99, 100, 250])
+def test_dags_of_others_are_not_told_however_many_there_are(airflow, clock, others):
+    airflow.paused |= {f"another-{number}": True for number in range(others)}
+    assert looking(airflow, clock).seen().paused == {MONITOR: False, "backup": True}
 
 
 @pytest.mark.parametrize("known", [{}, {"backup": False}, {MONITOR: False}])
