@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from include.contract.lifecycle_client import Status
+    from include.contract.lifecycle_client import LifecycleClient, Status
 
 _A_YEAR = 365 * 24 * 3600.0
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+# Where the pipeline runs, its own variables say how a replica is asked.
+_authority = click.option(
+    "--ca", type=_FILE, envvar="RETRAIN_FACESERVE_TLS_CA", help="Who signed its certificate (PEM)."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,14 +47,18 @@ def serve() -> None:
 @main.command()
 @click.argument("address")
 @click.option("--model", default="laundry", show_default=True)
-@click.option("--token", envvar="FACESERVE_LIFECYCLE_TOKEN", default="", help="Lifecycle token.")
+@click.option("--token", envvar=["FACESERVE_LIFECYCLE_TOKEN", "RETRAIN_FACESERVE_TOKEN"], default="",
+              help="Lifecycle token.")  # fmt: skip
+@_authority
+@click.option("--certificate", type=_FILE, envvar="RETRAIN_FACESERVE_TLS_CERTIFICATE", help="To show it (PEM).")
+@click.option("--key", type=_FILE, envvar="RETRAIN_FACESERVE_TLS_KEY", help="Its private key (PEM).")
 @click.option("--watch", is_flag=True, help="Go on: a line after every change.")
-def status(address: str, model: str, token: str, watch: bool) -> None:
+def status(address: str, model: str, watch: bool, **doors: Any) -> None:
     """What the replica whose lifecycle port is ADDRESS (host:port) serves."""
     from include.contract.lifecycle_client import FaceserveError
 
     try:
-        for found in _statuses(address, model, token, watch):
+        for found in _statuses(_client(address, **doors), model, watch):
             click.echo(json.dumps(asdict(found), ensure_ascii=False))
     except FaceserveError as error:
         raise click.ClickException(str(error)) from None
@@ -68,6 +77,7 @@ def status(address: str, model: str, token: str, watch: bool) -> None:
 @click.option(
     "--round-robin", is_flag=True, help="Clients that know all replicas and ask those that are ready in turn."
 )
+@_authority
 @click.option("--out", type=click.Path(path_type=Path), help="CSV with one line a request.")
 def load_test(addresses: tuple[str, ...], photos: tuple[Path, ...], out: Path | None, **plan: Any) -> None:
     """Send photos to the replicas at ADDRESSES (host:port …) and say how they coped; exit status 1 if any failed."""
@@ -83,10 +93,14 @@ def load_test(addresses: tuple[str, ...], photos: tuple[Path, ...], out: Path | 
     sys.exit(1 if found["failed"] else 0)
 
 
-def _statuses(address: str, model: str, token: str, watch: bool) -> Iterator["Status"]:
-    from include.contract.lifecycle_client import LifecycleClient
+def _client(address: str, token: str, ca: Path | None, certificate: Path | None, key: Path | None) -> "LifecycleClient":
+    from include.contract.lifecycle_client import ClientTls, LifecycleClient
 
-    with LifecycleClient(address, token=token) as client:
+    return LifecycleClient(address, token=token, tls=ClientTls(ca, certificate, key) if ca else None)
+
+
+def _statuses(client: "LifecycleClient", model: str, watch: bool) -> Iterator["Status"]:
+    with client:
         yield from client.watch(model, timeout_seconds=_A_YEAR) if watch else [client.status(model)]
 
 

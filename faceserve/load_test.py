@@ -43,7 +43,8 @@ class Plan:
 
     `protocol` says how photos travel: as they are to `faceserve.v1`, or decoded by the Open Inference Protocol, which
     other model servers understand too. With `round_robin` each of several clients knows all addresses as those of one
-    name, leaves out whoever is not ready, and asks another one again where a request found nobody.
+    name, leaves out whoever is not ready, and asks another one again where a request found nobody. `ca` signed the
+    replicas' certificates; None: they have none.
     """
 
     addresses: Sequence[str]
@@ -54,6 +55,7 @@ class Plan:
     in_flight: int = 4
     protocol: Literal["photos", "open-inference"] = "photos"
     round_robin: bool = False
+    ca: Path | None = None
 
 
 def run(plan: Plan) -> list[Request]:
@@ -127,14 +129,24 @@ def _channels(plan: Plan) -> list[grpc.aio.Channel]:
     # Connections of its own for each client, as different machines have.
     options: list[tuple[str, Any]] = [("grpc.max_send_message_length", 34 << 20), ("grpc.use_local_subchannel_pool", 1)]
     if not plan.round_robin:
-        return [grpc.aio.insecure_channel(address, options=options) for address in plan.addresses]
+        return [_channel(address, options, plan.ca) for address in plan.addresses]
     options += [
         ("grpc.service_config", json.dumps(round_robin(plan.model))),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]
     target = f"ipv4:{','.join(plan.addresses)}"
-    return [grpc.aio.insecure_channel(target, options=options) for _ in range(_CLIENTS)]
+    if plan.ca:
+        # Behind one name there are several addresses: each shows the name by which the first is called.
+        options.append(("grpc.ssl_target_name_override", plan.addresses[0].rpartition(":")[0]))
+    return [_channel(target, options, plan.ca) for _ in range(_CLIENTS)]
+
+
+def _channel(target: str, options: list[tuple[str, Any]], ca: Path | None) -> grpc.aio.Channel:
+    if ca is None:
+        return grpc.aio.insecure_channel(target, options=options)
+    credentials = grpc.ssl_channel_credentials(ca.read_bytes())
+    return grpc.aio.secure_channel(target, credentials, options=options)
 
 
 def round_robin(model: str) -> dict[str, Any]:

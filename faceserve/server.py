@@ -25,6 +25,7 @@ from faceserve.inference.darkroom import Darkroom
 from faceserve.inference.fetching import Fetching
 from faceserve.inference.photos import PhotoReader
 from faceserve.inference.sizes import batch_sizes
+from faceserve.limits import rules
 from faceserve.machine import descriptors, memory, priority
 from faceserve.machine.descriptors import Connections
 from faceserve.metrics import Metrics
@@ -47,12 +48,10 @@ from faceserve.protocols.places import Patience, Room
 from faceserve.protocols.ports import Limits as PortLimits
 from faceserve.protocols.ports import Port
 from faceserve.protocols.replica_status import ReplicaStatus
-from faceserve.rollout.canary import Limits
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.coming_back import ComingBack
 from faceserve.rollout.lifecycle import ModelLifecycleManager
 from faceserve.rollout.registry import ModelRegistry
-from faceserve.rollout.rules import Keeping, Rules
 from faceserve.rollout.slot import MAX_LOADING
 from faceserve.settings import Settings
 from faceserve.storage import S3Source, Source, Stores
@@ -104,7 +103,7 @@ class Server:
         }
         self._vet: ChildVetting | None = None
         self._changes = Changes(self.metrics, self._model_serves)
-        self.manager = ModelLifecycleManager(s.models, self._loader(), s.state_dir, self._changes, _rules(s))
+        self.manager = ModelLifecycleManager(s.models, self._loader(), s.state_dir, self._changes, rules(s))
         self._enrolment = Enrolment(self.manager, self._batcher, galleries)
         login = (s.registry_user, s.registry_password.get_secret_value())
         self._coming_back = ComingBack(self.manager, ModelRegistry(s.registry_url, *login) if s.registry_url else None)
@@ -120,6 +119,8 @@ class Server:
         self._lifecycle = self._lifecycle_port()
         self.port = self._inference.bind((s.host, s.grpc_port), self._doors.tls("inference"))
         self.lifecycle_port = self._lifecycle.bind((s.host, s.lifecycle_port), self._doors.tls("lifecycle"))
+        self._probed = None if s.health_port is None else self._port({}, self._connections.probes, [])
+        self.health_port = self._probed.bind((s.host, s.health_port or 0)) if self._probed else None
         self._waits = HttpWaits(PATIENCE.message_seconds, PATIENCE.silence_seconds, s.drain_seconds)
         self._http = None if s.http_port is None else self._http_port(s.http_port)
         metrics = (s.host, s.metrics_port)
@@ -141,7 +142,7 @@ class Server:
         self._draining.begun.set()
         self.health.end()
         self._changes.end()
-        ending = [port.stop(self._settings.drain_seconds) for port in (self._inference, self._lifecycle)]
+        ending = [port.stop(self._settings.drain_seconds) for port in self._ports]
         ending += [self._http.stop()] if self._http else []
         for port in ending:
             # By then every call was cancelled; one that still does not end keeps nobody waiting.
@@ -177,7 +178,7 @@ class Server:
         for model in ("", *self._settings.models):
             self.health.set(model, NOT_SERVING)
         self.health.set(LIVE, SERVING)
-        for port in (self._lifecycle, self._inference):
+        for port in self._ports:
             port.server.start()
         for http in (self._http, self._scraped):
             if http:
@@ -256,6 +257,11 @@ class Server:
         return Port(rooms, limits, self.health, around)
 
     @property
+    def _ports(self) -> list[Port]:
+        """Those of gRPC."""
+        return [self._lifecycle, self._inference, *([self._probed] if self._probed else [])]
+
+    @property
     def _request_places(self) -> int:
         """One for each request that may wait, and as many for those that are still coming."""
         return 2 * (self._threads + self._settings.max_queued)
@@ -290,10 +296,3 @@ def _traces(s: Settings) -> "Traces | None":
     from faceserve.protocols.traces import Traces
 
     return Traces(s.replica)
-
-
-def _rules(s: Settings) -> Rules:
-    limits = Limits(
-        error_rate=s.canary_error_rate, errors_in_a_row=s.canary_errors_in_a_row, latency_ratio=s.canary_latency_ratio
-    )
-    return Rules(Keeping(s.drain_seconds, s.calm_ms / 1000, s.warm_memory_mb << 20), limits)

@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     """Port for the lifecycle service, so that a rollback works while inference is overloaded; 0 takes a free one."""
     http_port: Port | None = None
     """Port for inference over HTTP; empty: none, 0 takes a free one."""
+    health_port: Port | None = None
+    """Port with health alone and without TLS, for probes that speak none; empty: none, 0 takes a free one."""
     metrics_port: Port = 9500
     """Prometheus `/metrics` port; 0 serves none."""
     replica: str = "replica-1"

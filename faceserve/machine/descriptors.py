@@ -16,11 +16,12 @@ _MOST_INFERENCE, _MOST_OTHER = 4096, 512
 
 @dataclass(frozen=True)
 class Connections:
-    """At most so many at once; `http` for each of inference over HTTP and the metrics."""
+    """At most so many at once; `http` for each of inference over HTTP and the metrics, `probes` for health alone."""
 
     inference: int
     lifecycle: int
     http: int
+    probes: int
 
     @classmethod
     def within(cls, descriptors: int) -> Self:
@@ -29,11 +30,12 @@ class Connections:
         """
         room = max(0, descriptors - min(_SPARE, descriptors // 2))
         other = max(1, min(_MOST_OTHER, room // 6))
-        return cls(max(1, min(_MOST_INFERENCE, room - 3 * other)), other, other)
+        probes = max(1, other // 8)
+        return cls(max(1, min(_MOST_INFERENCE, room - 3 * other - probes)), other, other, probes)
 
     @property
     def total(self) -> int:
-        return self.inference + self.lifecycle + 2 * self.http
+        return self.inference + self.lifecycle + 2 * self.http + self.probes
 
 
 def raised() -> int:

@@ -35,11 +35,7 @@ class FaceserveFaces:
     def __init__(self, settings: Settings) -> None:
         self._photos = Photos(settings.s3_endpoint, settings.photo_buckets)
         self._inference = faceserve_of(settings)
-        self._enrolment = LifecycleClient(
-            settings.faceserve_enrolment,
-            token=settings.faceserve_enrolment_token.get_secret_value(),
-            tls=ClientTls(settings.faceserve_tls_ca) if settings.faceserve_tls_ca else None,
-        )
+        self._settings = settings
 
     def answer(self, asked: Asked) -> Answer:
         photo = self._photos.original(asked.photo_url)
@@ -64,16 +60,25 @@ class FaceserveFaces:
     def enrol(self, identity: str, photo_url: str) -> int:
         photo = self._photos.original(photo_url)
         try:
-            return self._enrolment.enroll(MODEL, identity, photo)
+            with self._enrolment() as client:
+                return client.enroll(MODEL, identity, photo)
         except FaceserveError as error:
             raise refusal("nobody was enrolled", error) from None
 
     def withdraw(self, identity: str) -> int:
         try:
-            return self._enrolment.withdraw(MODEL, identity)
+            with self._enrolment() as client:
+                return client.withdraw(MODEL, identity)
         except FaceserveError as error:
             raise refusal("nobody was withdrawn", error) from None
 
     def close(self) -> None:
         self._inference.close()
-        self._enrolment.close()
+
+    def _enrolment(self) -> LifecycleClient:
+        """Made for each call, which are few: a certificate that was renewed meanwhile counts."""
+        s = self._settings
+        ca = s.faceserve_tls_ca
+        tls = ClientTls(ca, s.faceserve_tls_certificate, s.faceserve_tls_key) if ca else None
+        token = s.faceserve_enrolment_token.get_secret_value()
+        return LifecycleClient(s.faceserve_enrolment, token=token, tls=tls)

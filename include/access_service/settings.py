@@ -1,6 +1,8 @@
 """Settings of the access stand-in: environment variables with the prefix `ACCESS_`."""
 
-from pydantic import SecretStr
+from typing import Annotated
+
+from pydantic import BeforeValidator, FilePath, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from include.stand_in.settings import StandInSettings
@@ -20,3 +22,7 @@ class Settings(StandInSettings):
     """Lifecycle address of a replica: whom it enrols or withdraws, all know or forget."""
     faceserve_enrolment_token: SecretStr = SecretStr("")
     """Bearer token for that (`FACESERVE_ENROLMENT_TOKEN`, else the lifecycle's)."""
+    faceserve_tls_certificate: Annotated[FilePath | None, BeforeValidator(lambda said: said or None)] = None
+    """Certificate (PEM) that it shows there, in a name of `FACESERVE_LIFECYCLE_IDENTITIES`; empty: none is wanted."""
+    faceserve_tls_key: Annotated[FilePath | None, BeforeValidator(lambda said: said or None)] = None
+    """Its private key (PEM)."""

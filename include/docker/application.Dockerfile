@@ -22,7 +22,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends postgresql-comm
 # The folders exist with their owner, because a new volume takes both from the image.
 RUN useradd --uid 10001 --create-home retraining \
     && install -d -o retraining -g retraining /var/lib/accounts /var/lib/airflow /var/lib/door-tokens /var/lib/log-on-its-way \
-        /var/lib/s3 /var/lib/signing-key /var/lib/verifying-key
+        /var/lib/s3 /var/lib/signing-key /var/lib/verifying-key /var/lib/certificates /var/lib/certificates/authority \
+        /var/lib/certificates/faceserve /var/lib/certificates/pipeline /var/lib/certificates/access /var/lib/certificates/clients
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /opt/retraining
 COPY dags dags

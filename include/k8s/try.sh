@@ -4,18 +4,18 @@
 # or kind with a cluster that runs; images as `make images` makes them; PostgreSQL, RabbitMQ and S3 where these say:
 #
 #   export MLOPS_OWNER_DSN=… RETRAIN_MLOPS_DSN=… RETRAIN_VIEWER_DSN=… RETRAIN_HELPER_DSN=… AIRFLOW_DSN=… MLFLOW_BACKEND_STORE_URI=…
-#   export RETRAIN_BACKUP_DSN=… RETRAIN_AMQP_URL=…
+#   export RETRAIN_BACKUP_DSN=… RETRAIN_RECEIVER_DSN=… RETRAIN_AMQP_URL=…
 #   export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… S3_ENDPOINT=http://…
 #
 # Here every Secret gets the same key of S3; elsewhere each has one of its own: python -m include.stack.object_rights COMPONENT.
 # RETRAIN_ACCESS_DSN, that of mlops_reader at the access service's database, has faces retrained, too.
 # Roles and databases are made before, as the superuser (runbook, Who may do what in the databases); RETRAIN_VIEWER_DSN is that of
-# mlops_viewer. RABBITMQ_METRICS=HOST:15692 has Prometheus ask the broker, too.
+# mlops_viewer, RETRAIN_RECEIVER_DSN that of log_receiver. RABBITMQ_METRICS=HOST:15692 has Prometheus ask the broker, too.
 # Secrets that nobody else knows are made here, once; what is in one stays, and what a later release needs is added.
 set -eu
 cd "$(dirname "$0")/../.."
 for name in MLOPS_OWNER_DSN RETRAIN_MLOPS_DSN RETRAIN_VIEWER_DSN RETRAIN_HELPER_DSN AIRFLOW_DSN MLFLOW_BACKEND_STORE_URI \
-    RETRAIN_BACKUP_DSN RETRAIN_AMQP_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY S3_ENDPOINT; do
+    RETRAIN_BACKUP_DSN RETRAIN_RECEIVER_DSN RETRAIN_AMQP_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY S3_ENDPOINT; do
     eval "value=\${$name:-}"
     [ -n "$value" ] || { echo "$name is not set: see the head of this file" >&2; exit 1; }
 done
@@ -75,7 +75,7 @@ secret retraining RETRAIN_MLOPS_DSN MLFLOW_TRACKING_PASSWORD AWS_ACCESS_KEY_ID A
 # Faces are retrained where the access service's database is.
 [ -z "${RETRAIN_ACCESS_DSN:-}" ] || secret face-training RETRAIN_ACCESS_DSN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 secret set-up MLOPS_OWNER_DSN
-secret log-receiver RETRAIN_BACKUP_DSN RETRAIN_MLOPS_DSN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+(RETRAIN_MLOPS_DSN=$RETRAIN_RECEIVER_DSN; secret log-receiver RETRAIN_BACKUP_DSN RETRAIN_MLOPS_DSN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY)
 # Logins that people added stay; that of the exporter is added to those of an earlier release.
 logins=$(k get secret airflow-logins -o go-template='{{index .data "passwords.json" | base64decode}}' 2>/dev/null) \
     || logins=$(printf '{"admin": "%s"}' "$(random)")
@@ -129,6 +129,7 @@ patches:
 END
 kubectl apply -k "$folder/overlay"
 [ -z "${RABBITMQ_METRICS:-}" ] || k patch configmap prometheus --patch "{\"data\": {\"rabbitmq.yaml\": \"[{targets: ['$RABBITMQ_METRICS']}]\"}}"
+k rollout status --timeout=5m deployment/certificates
 k wait --for=condition=complete --timeout=15m job/set-up
 k rollout restart statefulset/faceserve deployment/mlflow deployment/exporter deployment/log-receiver
 helm repo add apache-airflow https://airflow.apache.org >/dev/null

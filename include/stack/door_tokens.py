@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from include.stack import whole_files
+
 # The calls that each secret's token opens. The oldest secret keeps its name.
 SECRETS: Mapping[str, str] = {"lifecycle": "faceserve", "enrolment": "faceserve_enrolment"}
 
@@ -19,12 +21,7 @@ def file_of_stack(root: Path, calls: str) -> Path:
 
 def write(folder: Path, calls: str, *tokens: str) -> None:
     """Writes the file whose tokens open `calls`. A replica reads either the new file or the old one, never a part."""
-    file = folder / calls
-    partial = file.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    partial.touch(mode=0o600)
-    partial.write_text("".join(f"{token}\n" for token in tokens))
-    partial.replace(file)
+    whole_files.write(folder / calls, "".join(f"{token}\n" for token in tokens).encode(), mode=0o600)
 
 
 def main(folder: str) -> None:

@@ -13,7 +13,7 @@ import psycopg2
 from include.stack.knowing import told
 from include.stack.layout import Stack, bin_folder
 from include.stack.migrations import MIGRATIONS, migrate
-from include.stack.roles import OWN, grant, hand_over, make_roles
+from include.stack.roles import OWN, RECEIVER, grant, hand_over, make_roles
 from include.stack.services import Program, Service, StackError, executable
 from include.stack.supervision import Supervision
 
@@ -62,7 +62,10 @@ def log_receiver(stack: Stack) -> Service:
         "log_receiver",
         command,
         lambda: _is_copied(stack),
-        environment=told(stack, "RETRAIN_BACKUP_", "RETRAIN_MLOPS_DSN", key="log-receiver"),
+        environment={
+            **told(stack, "RETRAIN_BACKUP_", key="log-receiver"),
+            "RETRAIN_MLOPS_DSN": stack.dsn(RECEIVER, "mlops"),
+        },
         ready_seconds=240,
         code=("pipeline",),
     )

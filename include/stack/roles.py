@@ -34,7 +34,9 @@ READER = "mlops_reader"
 _READ_BY_US = ("helper", "access")
 # It copies the whole cluster and its log, and reads no table.
 COPIES = "backup"
-ROLES = (*(role for one in DATABASES for role in (one.owner, one.works, one.reads) if role), READER, COPIES)
+# It brings the cluster's log to the archive, and notes in one table of ours how far it has come.
+RECEIVER = "log_receiver"
+ROLES = (*(role for one in DATABASES for role in (one.owner, one.works, one.reads) if role), READER, COPIES, RECEIVER)
 _TABLES = "ON ALL TABLES IN SCHEMA public TO {}"
 _OWNS = """
     SELECT 1 FROM pg_shdepend WHERE refobjid = %s::regrole AND deptype = 'o'
@@ -43,7 +45,9 @@ _OWNS = """
 # Of the same two databases it sees how long events wait, and nothing of what is in them.
 _WATCHES = "mlops_viewer"
 _TIMES_OF_EVENTS = "GRANT SELECT (position, created_at, published_at) ON outbox TO {}"
-_HAS_OUTBOX = "SELECT 1 FROM pg_tables WHERE schemaname = 'public' AND tablename = %s"
+_NOTED_BY_RECEIVER = ("mlops", "safeguards")
+_HAS_TABLE = "SELECT 1 FROM pg_tables WHERE schemaname = 'public' AND tablename = %s"
+_HAS_ROLE = "SELECT 1 FROM pg_roles WHERE rolname = %s"
 _READ_ONLY = (READER, _WATCHES)
 
 
@@ -66,6 +70,7 @@ def make_roles(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
         for name in _READ_BY_US:
             for role in (READER, _WATCHES):
                 _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", name, role)
+        _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", _NOTED_BY_RECEIVER[0], RECEIVER)
         _run(connection, "ALTER ROLE {} REPLICATION", COPIES)
         _run(connection, "GRANT EXECUTE ON FUNCTION pg_switch_wal() TO {}", COPIES)
     finally:
@@ -101,8 +106,12 @@ def _grant(connection: Connection, database: Database) -> None:
     _run(connection, "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}", database.works)
     if database.reads:
         _run(connection, f"GRANT SELECT {_TABLES}", database.reads)
-    if database.name in _READ_BY_US and _there(connection, _HAS_OUTBOX, "outbox"):
+    if database.name in _READ_BY_US and _there(connection, _HAS_TABLE, "outbox"):
         _run(connection, _TIMES_OF_EVENTS, _WATCHES)
+    of, table = _NOTED_BY_RECEIVER
+    # Where roles are made by hand, an upgrade may come before this one.
+    if database.name == of and _there(connection, _HAS_TABLE, table) and _there(connection, _HAS_ROLE, RECEIVER):
+        _run(connection, "GRANT SELECT, INSERT, UPDATE ON {} TO {}", table, RECEIVER)
     for table in _notes_of_migrations(connection):
         _run(connection, "REVOKE INSERT, UPDATE, DELETE ON {} FROM {}", table, database.works)
 
@@ -114,7 +123,7 @@ def _notes_of_migrations(connection: Connection) -> list[str]:
 
 
 def _make_role(connection: Connection, role: str, password: str) -> None:
-    if not _there(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", role):
+    if not _there(connection, _HAS_ROLE, role):
         _run(connection, "CREATE ROLE {} LOGIN", role)
     # Whoever is connected already stays.
     with connection.cursor() as cursor:

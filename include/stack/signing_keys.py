@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from include.stack.whole_files import write
+
 
 class SigningKeyError(RuntimeError):
     """Models cannot be signed; one sentence that says what to do."""
@@ -48,9 +50,9 @@ class SigningKeys:
                 )
             # Of models that were signed with a key that is no more, none is known to be.
             self.earlier_models_signed.unlink(missing_ok=True)
-            _write(self.private, _new_key(), mode=0o600)
+            write(self.private, _new_key(), mode=0o600)
         if not self.public.exists():
-            _write(self.public, _public_of(self.private.read_bytes()), mode=0o644)
+            write(self.public, _public_of(self.private.read_bytes()), mode=0o644)
 
     def nothing_earlier(self) -> None:
         """Every model there is was signed when it was made."""
@@ -94,18 +96,6 @@ def _public_of(private: bytes) -> bytes:
 
     key = forms.load_pem_private_key(private, None).public_key()
     return key.public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo)
-
-
-def _write(path: Path, body: bytes, *, mode: int) -> None:
-    """Whole or not at all, and never readable by others for a moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def main(private: str, public: str = "") -> None:

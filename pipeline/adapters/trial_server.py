@@ -33,7 +33,9 @@ _PREPARE_SECONDS = 120.0
 _DEATH_SECONDS = 2.0
 # Settings of where a replica listens and whom it lets in: they name files that only a replica has, and would end the
 # trial at its start.
-_DOORS = tuple(f"FACESERVE_{one}" for one in ("HOST", "HTTP_PORT", "LIFECYCLE_", "ENROLMENT_", "INFERENCE_", "TLS_"))
+_DOORS = tuple(
+    f"FACESERVE_{one}" for one in ("HOST", "HTTP_PORT", "HEALTH_PORT", "LIFECYCLE_", "ENROLMENT_", "INFERENCE_", "TLS_")
+)
 # Far above the gate's bar: a model that needs more brings down its own server, not the machine.
 _MEMORY_LIMIT_BYTES = 8 * 1024**3
 _SAMPLE_SECONDS = 0.05

@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import psycopg2
 import pytest
@@ -12,6 +13,9 @@ from include.stack import airflow_history, airflow_program
 from include.stack.knowing import tasks_by
 from include.stack.postgres import query
 from include.stack.roles import hand_over, make_roles
+from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.adapters.safeguard_table import SafeguardTable
+from pipeline.domain.backups import Safeguard
 
 pytestmark = pytest.mark.integration
 
@@ -72,6 +76,21 @@ def test_who_looks_changes_nothing_also_where_it_asks_to(stack, role, database):
                 query(dsn, f"SET default_transaction_read_only = off; {statement.format(table=table)}")
 
 
+def test_who_receives_the_log_notes_how_far_it_has_come_and_sees_nothing_else(stack):
+    dsn = stack.dsn("log_receiver", "mlops")
+    noting = SafeguardTable(MlopsDatabase(dsn))
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    noting.note(Safeguard.LOG, at, "as far as this")
+    noting.note(Safeguard.LOG, at + timedelta(minutes=1), "and further")
+    assert query(dsn, "SELECT kind, detail FROM safeguards WHERE kind = 'log'") == [("log", "and further")]
+    for statement in ("DELETE FROM {table}", "TRUNCATE {table} CASCADE", *CHANGES):
+        with pytest.raises(DENIED):
+            query(dsn, statement.format(table="safeguards"))
+    for table in set(tables(stack, "mlops")) - {"safeguards"}:
+        with pytest.raises(DENIED):
+            query(dsn, f"SELECT * FROM {table} LIMIT 1")
+
+
 @pytest.mark.parametrize("database", READ_BY_US)
 def test_the_pipeline_reads_one_table_of_another_service_and_nothing_else_of_it(stack, database):
     others = [table for table in tables(stack, database) if table != READ_BY_US[database]]
@@ -91,6 +110,8 @@ def test_the_pipeline_reads_one_table_of_another_service_and_nothing_else_of_it(
         ("access", "helper"),
         ("helper", "access"),
         ("mlops", "access"),
+        ("log_receiver", "helper"),
+        ("log_receiver", "airflow"),
     ],
 )
 def test_a_database_of_somebody_else_stays_shut(stack, role, database):

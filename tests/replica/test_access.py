@@ -3,9 +3,11 @@
 import ssl
 from contextlib import contextmanager
 
+import grpc
 import httpx
 import pytest
 import tritonclient.grpc as triton
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from include.contract.channel import ClientTls
 from include.contract.client import FaceserveClient
@@ -197,10 +199,10 @@ def test_half_of_what_the_pipeline_needs_is_refused(tmp_path):
 
 
 @contextmanager
-def encrypted(tmp_path, authority):
+def encrypted(tmp_path, authority, **settings):
     tls = {"tls_certificate": authority.server.certificate, "tls_key": authority.server.key}
     ports = ("inference", "http", "lifecycle")
-    with replica(tmp_path / "state", http_port=0, tls_ports=ports, **tls) as made:
+    with replica(tmp_path / "state", http_port=0, tls_ports=ports, **tls, **settings) as made:
         yield made
 
 
@@ -241,6 +243,25 @@ def test_inference_and_http_have_tls_and_a_new_certificate_counts_without_a_rest
         later.server.key.replace(authority.server.key)
         assert set(ways(world, later).values()) == {"OK"}
         assert "OK" not in ways(world, authority).values()
+
+
+HEALTH = health_pb2.HealthCheckRequest(service="laundry")
+
+
+def test_a_port_of_its_own_tells_probes_without_tls_whether_a_model_serves_and_nothing_else(tmp_path, authority):
+    with encrypted(tmp_path, authority, health_port=0) as world:
+        with grpc.insecure_channel(f"127.0.0.1:{world.server.health_port}") as channel:
+            check = health_pb2_grpc.HealthStub(channel).Check
+            assert check(HEALTH, timeout=60).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            with LifecycleClient(world.lifecycle_address, token=TOKEN, tls=authority.stranger_tls()) as client:
+                client.prepare("laundry", "v1.0.0", *world.put("v1.0.0"), timeout_seconds=60)
+                client.activate("laundry", "v1.0.0")
+            assert check(HEALTH, timeout=60).status == health_pb2.HealthCheckResponse.SERVING
+        plain = f"127.0.0.1:{world.server.health_port}"
+        with FaceserveClient([plain], timeout_seconds=60) as asks, LifecycleClient(plain, token=TOKEN) as changes:
+            assert code(lambda: asks.classify("laundry", PHOTO)) == "UNIMPLEMENTED"
+            assert code(lambda: changes.status("laundry")) == "UNIMPLEMENTED"
+        assert set(ways(world, authority).values()) == {"OK"}
 
 
 @pytest.mark.parametrize(

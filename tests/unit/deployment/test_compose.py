@@ -1,5 +1,6 @@
 """docker-compose.yaml is the stack of include/stack/ in containers: same programs, variables and ports, no secret."""
 
+import json
 import os
 import re
 import subprocess
@@ -17,6 +18,7 @@ from include.helper_service.settings import Settings as HelperSettings
 from include.stack import door_tokens
 from include.stack.accounts import ACCOUNTS, SECRETS
 from include.stack.airflow_worker import NOT_FOR_WORKERS
+from include.stack.certificates import ASKING, AUTHORITY, CALLERS, CERTIFICATE, KEY, SERVER, TRUSTED
 from include.stack.door_tokens import SECRETS as DOORS
 from include.stack.executor import executor_variables
 from include.stack.layout import environment, load_or_create
@@ -51,7 +53,7 @@ _ONCE = {"accounts", "door-tokens", "signing-keys", "migrate", "first-model"}
 # `migrate` ends, no Debian package has Grafana, and of the access service the local stack has only the variables.
 # Workers there are where they are wanted.
 _WORKERS = {"airflow-worker-quick", "airflow-worker-heavy", "airflow-worker-gpu"}
-_IN_CONTAINERS_ONLY = {*_ONCE, *_WORKERS, "grafana", "access"}
+_IN_CONTAINERS_ONLY = {*_ONCE, *_WORKERS, "grafana", "access", "certificates"}
 # One machine's shortcut for the demo; containers retrain as often as the specification says.
 _DEMO_ONLY = {
     "RETRAIN_CHEAP_FROM",
@@ -302,8 +304,9 @@ def test_nothing_is_pinned_that_people_may_choose():
     where = re.compile(r"://|\$\{|^/|^0\.0\.0\.0$|\w:\d{4}\b")
     ours = {(n, v): _pinned(_SERVICES[n])[v] for n, v in _ours() if v in _pinned(_SERVICES[n])}
     chosen = {v for (_, v), value in ours.items() if not where.search(value) and not v.endswith(("_PORT", "_MB"))}
-    # Who a program is.
-    assert chosen == {"FACESERVE_REPLICA", "FACESERVE_REGISTRY_USER", "RETRAIN_EXPORTER_AIRFLOW_USER"}
+    # Who a program is, and what its callers' own variables go with.
+    of_doors = {"FACESERVE_TLS_PORTS", "FACESERVE_LIFECYCLE_IDENTITIES"}
+    assert chosen == {"FACESERVE_REPLICA", "FACESERVE_REGISTRY_USER", "RETRAIN_EXPORTER_AIRFLOW_USER"} | of_doors
     assert set(_DEFAULTS) <= _READ
 
 
@@ -377,7 +380,7 @@ def test_who_watches_and_who_copies_the_databases_knows_nothing_that_changes_mod
     users = _variables(_SERVICES["airflow-api"])["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"]
     own = _variables(_SERVICES["exporter"])["RETRAIN_EXPORTER_AIRFLOW_USER"]
     assert users == "${AIRFLOW_USERS:-admin:admin}" + f",{own}:viewer"
-    assert secrets("log-receiver") == {"BACKUP_DB_PASSWORD", "MLOPS_DB_PASSWORD", "S3_LOG_RECEIVER_SECRET_KEY"}
+    assert secrets("log-receiver") == {"BACKUP_DB_PASSWORD", "LOG_RECEIVER_DB_PASSWORD", "S3_LOG_RECEIVER_SECRET_KEY"}
     assert secrets("helper") == {"HELPER_DB_PASSWORD", "RABBITMQ_HELPER_PASSWORD", "S3_HELPER_SECRET_KEY"}
 
 
@@ -419,6 +422,63 @@ def test_whoever_trains_has_the_private_key_whoever_serves_the_public_one_and_no
     made = _SERVICES["signing-keys"]["command"]
     told = {value for s in _SERVICES.values() for v, value in _variables(s).items() if v.endswith("ING_KEY")}
     assert told == set(made[-2:])
+
+
+# Certificates
+
+
+def _certificates(name: str) -> set[tuple[str, ...]]:
+    mounts = (mount.split(":") for mount in _SERVICES[name].get("volumes", ()))
+    return {tuple(mount) for mount in mounts if mount[0].startswith("certificates-of-")}
+
+
+def test_each_has_the_certificates_of_its_own_and_only_who_makes_them_the_authoritys():
+    folder = "/var/lib/certificates"
+    owners = {AUTHORITY, SERVER, *CALLERS, ASKING}
+    assert _certificates("certificates") == {(f"certificates-of-{one}", f"{folder}/{one}") for one in owners}
+    pipeline = {name for name in _SERVICES if name.startswith("airflow-")} | {"first-model"}
+    having = {"faceserve-1": SERVER, "faceserve-2": SERVER, "helper": ASKING, "access": "access"}
+    having |= dict.fromkeys(pipeline, "pipeline")
+    found = {name: _certificates(name) for name in _SERVICES if name != "certificates" and _certificates(name)}
+    assert found == {name: {(f"certificates-of-{owner}", folder, "ro")} for name, owner in having.items()}
+    assert all("certificates" in _needed(name) for name in having), "a volume that nobody filled yet has no certificate"
+
+
+def test_whoever_talks_to_a_replica_trusts_its_authority_and_who_changes_models_shows_a_certificate():
+    """`migrate` has the pipeline's variables, and asks no replica."""
+    talking = {name: _variables(s) for name, s in _SERVICES.items() if re.search(r"faceserve-\d:", str(_variables(s)))}
+    asking = {name for name in talking if name not in {"migrate", "exporter", "prometheus"}}
+    assert asking >= {"helper", "access", "airflow-api", "airflow-scheduler", "first-model", *_WORKERS}
+    for name in asking:
+        said = {v.partition("FACESERVE_TLS_")[2]: value for v, value in talking[name].items() if "FACESERVE_TLS_" in v}
+        (mount,) = _certificates(name)
+        wanted = {"CA": TRUSTED} if name == "helper" else {"CA": TRUSTED, "CERTIFICATE": CERTIFICATE, "KEY": KEY}
+        assert said == {what: f"{mount[1]}/{file}" for what, file in wanted.items()}, name
+
+
+@pytest.mark.parametrize("name", ["faceserve-1", "faceserve-2"])
+def test_a_replica_is_called_as_its_certificate_says_and_lets_in_whom_the_certificates_name(name):
+    variables = _variables(_SERVICES[name])
+    assert json.loads(variables["FACESERVE_LIFECYCLE_IDENTITIES"]) == list(CALLERS)
+    assert set(json.loads(variables["FACESERVE_TLS_PORTS"])) == {"lifecycle", "inference", "http"}
+    assert name in _variables(_SERVICES["certificates"])["NAMES"].split()
+
+
+def test_certificates_are_looked_at_every_day_and_who_makes_them_says_when_they_are_there(tmp_path):
+    service = _SERVICES["certificates"]
+    loop = service["command"][-1].replace("$$", "$").replace("/tmp/made", f"{tmp_path}/made")
+    assert service["healthcheck"]["test"] == ["CMD", "test", "-e", "/tmp/made"]
+    log = tmp_path / "log"
+    for program, does in {"python": f'echo "made $*" >> {log}', "sleep": f'echo "sleep $*" >> {log}; exit 9'}.items():
+        (tmp_path / program).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / program).chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "NAMES": "a b"}
+    subprocess.run(["timeout", "20", "sh", "-ec", loop], env=path, check=False)
+    assert log.read_text().splitlines() == [
+        "made -m include.stack.certificates /var/lib/certificates a b",
+        "sleep 86400",
+    ]
+    assert (tmp_path / "made").exists()
 
 
 def test_whether_the_broker_is_well_is_asked_without_starting_erlang():
@@ -496,7 +556,8 @@ def test_every_queue_has_a_worker_and_the_emergency_none():
 def test_a_worker_shares_nothing_but_services_and_opens_no_database_of_airflow(name):
     service = _SERVICES[name]
     assert service["profiles"] == ["distributed"]
-    assert {mount.split(":")[0] for mount in service.get("volumes", ())} <= {"signing-key"}
+    read_only = {mount.removesuffix(":ro").split(":")[0] for mount in service["volumes"] if mount.endswith(":ro")}
+    assert read_only <= {"signing-key", "certificates-of-pipeline"} and len(read_only) == len(service["volumes"])
     assert not set(NOT_FOR_WORKERS) & set(_variables(service))
     needed = {"RETRAIN_MLOPS_DSN", "RETRAIN_S3_ENDPOINT", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"}
     assert needed <= set(_variables(service))

@@ -1,6 +1,7 @@
 """The Kubernetes manifests, as kustomize renders them: what Kubernetes accepts, and what the design asks for."""
 
 import importlib.metadata
+import json
 import re
 import shlex
 import warnings
@@ -15,6 +16,7 @@ import yaml
 
 from faceserve.server import LIVE
 from faceserve.settings import Settings
+from include.stack.certificates import ASKING, AUTHORITY, CALLERS, CERTIFICATE, KEY, SERVER, TRUSTED
 from include.stack.registry_logins import ACCOUNTS, PIPELINE, REPLICA
 from tests.kubernetes_clients import copied, rendered
 from tests.unit.deployment.replica_memory import most_megabytes
@@ -38,6 +40,8 @@ _AIRFLOW = {"tier": "airflow"}
 # Its api-server, and where scheduler and triggerer show what they log.
 _OF_THE_CHART = {8080, 8793, 8794}
 _TRAINING = {"app.kubernetes.io/name": "retraining-train"}
+# Of a Service's name, as pods of its own namespace and of others may say it.
+_ENDINGS = ("", ".retraining", ".retraining.svc", ".retraining.svc.cluster.local")
 
 
 @cache
@@ -116,9 +120,10 @@ def test_a_training_pod_may_not_ask_kubernetes_for_anything(overlay: str) -> Non
 
 
 def test_nobody_may_more_with_kubernetes_than_start_and_watch_training_pods(overlay: str) -> None:
-    (role,) = _of(overlay, "Role").values()
-    assert not _of(overlay, "ClusterRole")
-    allowed = {resource: set(rule["verbs"]) for rule in role["rules"] for resource in rule["resources"]}
+    roles = _of(overlay, "Role")
+    assert set(roles) == {"training-pod-launcher", "certificate-keeper"} and not _of(overlay, "ClusterRole")
+    launching = roles["training-pod-launcher"]["rules"]
+    allowed = {resource: set(rule["verbs"]) for rule in launching for resource in rule["resources"]}
     assert allowed == {
         "pods": {"create", "get", "list", "watch", "patch", "delete"},
         "pods/log": {"get"},
@@ -131,10 +136,11 @@ def test_a_training_pod_saves_its_checkpoint_before_the_spot_node_is_taken() -> 
 
 
 def test_every_container_runs_without_root_and_without_a_writable_image(overlay: str) -> None:
-    for spec in _pods(overlay).values():
+    for name, spec in _pods(overlay).items():
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert spec["automountServiceAccountToken"] is False
+        # One makes Secrets.
+        assert spec["automountServiceAccountToken"] is (name == "certificates")
         # Kubernetes would give each pod variables such as MLFLOW_PORT, which MLflow reads as a setting of its own.
         assert spec["enableServiceLinks"] is False
     for name, container in _containers(overlay):
@@ -184,8 +190,9 @@ def _references(overlay: str) -> list[tuple[str, str]]:
 
 def test_what_a_pod_reads_is_there_or_made_by_hand_and_try_sh_makes_it(overlay: str) -> None:
     script = (_FOLDER / "try.sh").read_text()
+    of_certificates = {f"certificates-{owner}" for owner in (SERVER, *CALLERS)}
     for kind, name in _references(overlay):
-        if name not in _of(overlay, kind):
+        if name not in _of(overlay, kind) and name not in of_certificates:
             assert name in _MADE_BY_HAND[kind], f"{kind} {name}"
             assert re.search(rf"\b{name}\b", script), name
 
@@ -255,6 +262,80 @@ def test_what_runs_when_it_is_asked_for_does_not_run_by_itself(overlay: str) -> 
     }
 
 
+# Certificates
+
+
+def test_who_makes_certificates_may_read_and_change_these_secrets_alone(overlay: str) -> None:
+    rules = _of(overlay, "Role")["certificate-keeper"]["rules"]
+    owners = [AUTHORITY, SERVER, *CALLERS, ASKING]
+    assert rules == [
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "resourceNames": [f"certificates-{owner}" for owner in owners],
+            "verbs": ["get", "patch"],
+        },
+    ]
+    bound = {m["roleRef"]["name"]: m["subjects"] for m in _of(overlay, "RoleBinding").values()}
+    assert [one["name"] for one in bound["certificate-keeper"]] == ["certificates"]
+    assert _pods(overlay)["certificates"]["serviceAccountName"] == "certificates"
+
+
+def _mounted_certificates(pod: dict[str, Any]) -> dict[str, str]:
+    """By where they are mounted, whose they are."""
+    owners = {v["name"]: v["secret"]["secretName"] for v in pod.get("volumes", ()) if "secret" in v}
+    mounts = {mount["name"]: mount["mountPath"] for one in pod["containers"] for mount in one.get("volumeMounts", ())}
+    return {
+        mounts[name]: secret.removeprefix("certificates-")
+        for name, secret in owners.items()
+        if secret.startswith("certificates-")
+    }
+
+
+def _said_of_tls(overlay: str, pod: dict[str, Any]) -> dict[str, str]:
+    (container,) = pod["containers"]
+    maps = [one["configMapRef"]["name"] for one in container.get("envFrom", ())]
+    given = {name: value for one in maps for name, value in _of(overlay, "ConfigMap")[one].get("data", {}).items()}
+    given |= {one["name"]: one["value"] for one in container["env"] if "value" in one}
+    return {name: value for name, value in given.items() if "FACESERVE_TLS_" in name}
+
+
+def test_who_changes_models_has_the_pipelines_certificate_and_says_where_it_is(overlay: str) -> None:
+    files = {"CA": TRUSTED, "CERTIFICATE": CERTIFICATE, "KEY": KEY}
+    wanted = {f"RETRAIN_FACESERVE_TLS_{what}": f"/certificates/{file}" for what, file in files.items()}
+    having = {name for name, pod in _pods(overlay).items() if "RETRAIN_FACESERVE_TOKEN" in str(pod)}
+    assert having == {"first-model", "task"}
+    for name in having:
+        assert _mounted_certificates(_pods(overlay)[name]) == {"/certificates": "pipeline"}
+        assert _said_of_tls(overlay, _pods(overlay)[name]) == wanted
+    # Airflow's parts by its chart, with the variables of ConfigMap `airflow`.
+    assert wanted.items() <= _of(overlay, "ConfigMap")["airflow"]["data"].items()
+    values = _values()
+    pod = {"volumes": values["volumes"], "containers": [{"volumeMounts": values["volumeMounts"]}]}
+    assert _mounted_certificates(pod) == {"/certificates": "pipeline"}
+
+
+def test_replicas_encrypt_every_port_that_is_asked_and_let_in_whom_the_certificates_name(overlay: str) -> None:
+    pod = _server(overlay)["template"]["spec"]
+    assert _mounted_certificates(pod) == {"/certificates": SERVER}
+    files = {"CLIENT_CA": TRUSTED, "CERTIFICATE": CERTIFICATE, "KEY": KEY}
+    said = _said_of_tls(overlay, pod)
+    assert set(json.loads(said.pop("FACESERVE_TLS_PORTS"))) == {"lifecycle", "inference", "http"}
+    assert said == {f"FACESERVE_TLS_{what}": f"/certificates/{file}" for what, file in files.items()}
+    others = [n for n, one in _pods(overlay).items() if set(_mounted_certificates(one).values()) & {SERVER, AUTHORITY}]
+    assert others == ["faceserve"]
+
+
+def test_a_replica_is_called_as_its_certificate_says(overlay: str) -> None:
+    (maker,) = _pods(overlay)["certificates"]["containers"]
+    (names,) = [one["value"].split() for one in maker["env"] if one["name"] == "NAMES"]
+    services = [name for name in _of(overlay, "Service") if name.startswith("faceserve")]
+    assert set(names) == {f"{name}{ending}" for name in services for ending in _ENDINGS}
+    (address,) = yaml.safe_load(_of(overlay, "ConfigMap")["retraining"]["data"]["RETRAIN_FACESERVE_REPLICAS"])
+    assert urlsplit(address.replace("dns:///", "//")).hostname in names
+
+
 # The model server
 
 
@@ -301,8 +382,8 @@ def test_on_one_machine_there_are_two_replicas_and_nothing_that_asks_for_metrics
 
 def test_a_replica_without_a_model_gets_no_requests_and_is_not_restarted_for_it(overlay: str) -> None:
     (container,) = _server(overlay)["template"]["spec"]["containers"]
-    assert container["readinessProbe"]["grpc"] == {"port": 8500, "service": "laundry"}
-    assert container["livenessProbe"]["grpc"] == container["startupProbe"]["grpc"] == {"port": 8500, "service": LIVE}
+    assert container["readinessProbe"]["grpc"] == {"port": 8400, "service": "laundry"}
+    assert container["livenessProbe"]["grpc"] == container["startupProbe"]["grpc"] == {"port": 8400, "service": LIVE}
 
 
 def test_the_server_refuses_what_is_too_large_before_the_kernel_kills_it(overlay: str) -> None:
@@ -506,13 +587,14 @@ def test_a_service_leads_to_ports_that_are_listened_on(overlay: str) -> None:
 def test_the_model_server_listens_where_its_ports_say(overlay: str) -> None:
     (container,) = _server(overlay)["template"]["spec"]["containers"]
     said = {one["name"].lower().removeprefix("faceserve_"): one.get("value") for one in container["env"]}
-    settings = Settings.model_validate({name: value for name, value in said.items() if value})
+    settings = Settings.model_validate({n: json.loads(v) if v[0] == "[" else v for n, v in said.items() if v})
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {
         "grpc": settings.grpc_port,
         "http": settings.http_port,
         "lifecycle": settings.lifecycle_port,
         "metrics": settings.metrics_port,
+        "health": settings.health_port,
     }
 
 

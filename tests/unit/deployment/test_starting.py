@@ -442,7 +442,7 @@ def test_a_program_of_the_stack_knows_its_own_secrets_and_of_the_others_none(sta
     assert {name: found for name, found in known.items() if found} == {
         "s3": set(KEYS.values()),
         "mlflow": {"mlflow", "mlflow_admin", "mlflow_pipeline", "mlflow_replica", "s3_mlflow"},
-        "log_receiver": {"backup", "mlops", "s3_log_receiver"},
+        "log_receiver": {"backup", "log_receiver", "s3_log_receiver"},
         "helper": {"helper", "rabbitmq_helper", "s3_helper"},
         # Tokens are in files, which may change while they run.
         **dict.fromkeys(("faceserve_1", "faceserve_2"), {"mlflow_replica", "s3_faceserve"}),

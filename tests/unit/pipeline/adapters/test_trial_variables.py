@@ -10,7 +10,7 @@ FILES = {name for name, field in Settings.model_fields.items() if "Path" in str(
 DOORS = {name for name in Settings.model_fields if "token" in name or "tls" in name or "identities" in name}
 
 
-@pytest.mark.parametrize("name", sorted((FILES - {"state_dir"}) | DOORS | {"host", "http_port"}))
+@pytest.mark.parametrize("name", sorted((FILES - {"state_dir"}) | DOORS | {"host", "http_port", "health_port"}))
 def test_a_trial_has_no_door_and_no_file_of_a_replica(name):
     variable = f"FACESERVE_{name}".upper()
     assert without_doors({variable: "/only/in/replicas", "PATH": "/bin"}) == {"PATH": "/bin"}

@@ -1,0 +1,69 @@
+"""The part of Kubernetes' API that keeps Secrets, on a port of this machine."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+_MERGED = "application/strategic-merge-patch+json"
+
+
+class SecretsApi:
+    """`data` is that of each Secret by its name, as the API says it; `asked` are verbs with the Secret's name."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, dict[str, str]] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.url = ""
+
+    def answer(self, verb: str, name: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        self.asked.append((verb, name))
+        if verb == "create":
+            self.data[name] = body["data"]
+        elif name not in self.data:
+            return 404, {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}
+        elif verb == "patch":
+            self.data[name] |= body["data"]
+        return 200, {"kind": "Secret", "metadata": {"name": name}, "data": self.data[name]}
+
+
+@contextmanager
+def secrets_api() -> Iterator[SecretsApi]:
+    api = SecretsApi()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _said(self) -> dict[str, Any]:
+            found: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            return found
+
+        def _answer(self, verb: str, name: str, body: dict[str, Any]) -> None:
+            status, answer = api.answer(verb, name, body)
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def do_GET(self) -> None:
+            self._answer("get", self.path.split("/")[-1], {})
+
+        def do_POST(self) -> None:
+            body = self._said()
+            self._answer("create", body["metadata"]["name"], body)
+
+        def do_PATCH(self) -> None:
+            body = self._said()
+            if self.headers["Content-Type"] != _MERGED:
+                self.send_error(415)
+                return
+            self._answer("patch", self.path.split("/")[-1], body)
+
+        def log_message(self, *said: object) -> None:
+            """Nothing is said."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        api.url = f"http://127.0.0.1:{server.server_port}"
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield api
+        server.shutdown()

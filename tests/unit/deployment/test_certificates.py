@@ -1,0 +1,236 @@
+"""Certificates that are made at the first start and renew themselves: who has which, how long, and who trusts them."""
+
+import stat
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.x509.oid import NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kubernetes import client
+
+from include.docker.certificate_secrets import Secrets
+from include.stack.certificates import (
+    ASKING,
+    AUTHORITY,
+    CALLERS,
+    CERTIFICATE,
+    KEY,
+    SERVER,
+    TRUSTED,
+    CertificateError,
+    Folders,
+    keep,
+)
+from include.stack.layout import REPOSITORY
+from tests.fakes.secrets import secrets_api
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+HOLDERS = (SERVER, *CALLERS)
+NAMES = ("faceserve-1", "faceserve-2", "192.0.2.7")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Folders(tmp_path)
+
+
+class Remembered:
+    """Files of each owner, in memory."""
+
+    def __init__(self):
+        self.files = {}
+
+    def read(self, owner):
+        return dict(self.files.get(owner, {}))
+
+    def write(self, owner, files):
+        self.files[owner] = {**self.files.get(owner, {}), **files}
+
+
+def certificate(store, owner):
+    return x509.load_pem_x509_certificate(store.read(owner)[CERTIFICATE])
+
+
+def trusts(store, owner, other, now):
+    """Whether the certificate of `other` counts for `owner`, by the authorities that it trusts."""
+    shown = certificate(store, other)
+    if not shown.not_valid_before_utc <= now <= shown.not_valid_after_utc:
+        return False
+    for one in x509.load_pem_x509_certificates(store.read(owner)[TRUSTED]):
+        try:
+            shown.verify_directly_issued_by(one)
+        except (ValueError, InvalidSignature):
+            continue
+        if one.not_valid_after_utc >= now:
+            return True
+    return False
+
+
+def all_trust(store, now):
+    return all(
+        trusts(store, owner, other, now)
+        for owner in (*HOLDERS, ASKING)
+        for other in HOLDERS
+        if SERVER in (owner, other)
+    )
+
+
+def test_each_has_a_certificate_in_its_name_and_trusts_the_others_and_nobody_else_has_the_authoritys_key(store):
+    assert keep(store, NAMES, NOW) == [*HOLDERS, ASKING]
+    assert all_trust(store, NOW)
+    assert {owner: set(store.read(owner)) for owner in (*HOLDERS, ASKING)} == {
+        **dict.fromkeys(HOLDERS, {CERTIFICATE, KEY, TRUSTED}),
+        ASKING: {TRUSTED},
+    }
+    own = [store.read(owner)[KEY] for owner in (*HOLDERS, AUTHORITY)]
+    assert len(set(own)) == len(own)
+    for owner in CALLERS:
+        (name,) = certificate(store, owner).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        assert name.value == owner
+
+
+def test_only_their_owners_read_keys(store):
+    keep(store, NAMES, NOW)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in store.root.rglob("*") if path.is_file()}
+    assert modes == {KEY: 0o600, CERTIFICATE: 0o644, TRUSTED: 0o644}
+
+
+def test_a_server_is_called_by_every_name_that_was_said_and_by_those_of_its_own_machine(store):
+    keep(store, NAMES, NOW)
+    said = certificate(store, SERVER).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert set(said.get_values_for_type(x509.DNSName)) == {"localhost", "faceserve-1", "faceserve-2"}
+    assert {str(one) for one in said.get_values_for_type(x509.IPAddress)} == {"127.0.0.1", "192.0.2.7"}
+
+
+def test_asked_again_nothing_is_new_and_with_other_names_the_servers_certificate_alone(store):
+    keep(store, NAMES, NOW)
+    assert keep(store, NAMES, NOW + timedelta(days=59)) == []
+    assert keep(store, (*NAMES, "models.example.com"), NOW) == [SERVER]
+
+
+def test_what_ends_soon_is_renewed_with_the_same_key(store):
+    keep(store, NAMES, NOW)
+    keys = {owner: store.read(owner)[KEY] for owner in HOLDERS}
+    later = NOW + timedelta(days=61)
+    assert keep(store, NAMES, later) == list(HOLDERS)
+    assert {owner: store.read(owner)[KEY] for owner in HOLDERS} == keys
+    assert all(certificate(store, owner).not_valid_after_utc > later + timedelta(days=89) for owner in HOLDERS)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=12))
+def test_whoever_is_looked_at_within_a_month_is_trusted_for_ever(pauses):
+    """Through every renewal, the authority's among them: pauses are in days, a long one is many looks."""
+    store, now = Remembered(), NOW
+    keep(store, NAMES, now)
+    for pause in pauses:
+        end = now + timedelta(days=pause)
+        while now < end:
+            assert all_trust(store, min(end, now + timedelta(days=29)))
+            now = min(end, now + timedelta(days=29))
+            keep(store, NAMES, now)
+
+
+def test_while_the_authority_changes_those_of_before_and_of_then_trust_each_other(store):
+    """A program that reads its files at its start goes on for months."""
+    keep(store, NAMES, NOW)
+    before = store.read(AUTHORITY)
+    later = NOW + timedelta(days=3650 * 2 // 3 + 1)
+    keep(store, NAMES, later - timedelta(days=30))
+    served = certificate(store, SERVER)
+    keep(store, NAMES, later)
+    assert store.read(AUTHORITY)[CERTIFICATE] != before[CERTIFICATE]
+    assert certificate(store, SERVER) == served, "who trusts the authority of before alone would not get in"
+    assert before[TRUSTED] in store.read(ASKING)[TRUSTED]
+
+
+def test_an_authority_that_was_thrown_away_is_trusted_by_nobody(store):
+    keep(store, NAMES, NOW)
+    before = store.read(AUTHORITY)[CERTIFICATE]
+    for file in (store.root / AUTHORITY).iterdir():
+        file.unlink()
+    assert keep(store, NAMES, NOW) == [*HOLDERS, ASKING]
+    assert all_trust(store, NOW)
+    assert not [owner for owner in (*HOLDERS, ASKING) if before in store.read(owner)[TRUSTED]]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [*((owner, name) for owner in HOLDERS for name in (CERTIFICATE, KEY, TRUSTED)), (ASKING, TRUSTED)],
+)
+@pytest.mark.parametrize("damage", [None, b"", b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"])
+def test_what_is_lost_or_damaged_is_made_anew_for_whoever_had_it(store, owner, name, damage):
+    keep(store, NAMES, NOW)
+    path = store.root / owner / name
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage)
+    assert keep(store, NAMES, NOW) == [owner]
+    assert all_trust(store, NOW) and keep(store, NAMES, NOW) == []
+
+
+@pytest.mark.parametrize("body", [b"\0", None])
+@pytest.mark.parametrize("name", [CERTIFICATE, KEY, TRUSTED])
+def test_a_damaged_authority_is_told_of_and_no_other_takes_its_place(store, name, body):
+    """Without a body it has the file of another owner, where that is of another kind or of another key."""
+    keep(store, NAMES, NOW)
+    wrong = body or store.read(SERVER)[KEY]
+    (store.root / AUTHORITY / name).write_bytes(wrong)
+    with pytest.raises(CertificateError, match="bring it back, or delete it"):
+        keep(store, NAMES, NOW)
+    assert (store.root / AUTHORITY / name).read_bytes() == wrong
+
+
+@pytest.mark.parametrize("written", [(), (KEY,), (KEY, TRUSTED)])
+def test_a_first_start_that_was_cut_off_begins_again(store, written):
+    keep(store, NAMES, NOW)
+    for file in store.root.rglob("*.*"):
+        if file.parent.name != AUTHORITY or file.name not in written:
+            file.unlink()
+    assert keep(store, NAMES, NOW) == [*HOLDERS, ASKING]
+    assert all_trust(store, NOW)
+
+
+# As Secrets of Kubernetes
+
+
+@pytest.fixture
+def cluster():
+    with secrets_api() as api:
+        yield api
+
+
+def of(api):
+    return Secrets(client.CoreV1Api(client.ApiClient(client.Configuration(host=api.url))), "retraining")
+
+
+def test_in_kubernetes_each_has_a_secret_of_its_own_and_a_renewal_changes_those_that_are_there(cluster):
+    secrets = of(cluster)
+    assert keep(secrets, NAMES, NOW) == [*HOLDERS, ASKING]
+    assert set(cluster.data) == {f"certificates-{owner}" for owner in (AUTHORITY, *HOLDERS, ASKING)}
+    assert all_trust(secrets, NOW) and keep(secrets, NAMES, NOW) == []
+    later = NOW + timedelta(days=61)
+    cluster.asked.clear()
+    assert keep(secrets, NAMES, later) == list(HOLDERS) and all_trust(secrets, later)
+    assert {verb for verb, _ in cluster.asked} == {"get", "patch"}
+
+
+def test_in_kubernetes_nothing_is_asked_that_the_manifests_do_not_allow(cluster):
+    keep(of(cluster), NAMES, NOW)
+    keep(of(cluster), NAMES, NOW + timedelta(days=61))
+    manifests = yaml.safe_load_all((REPOSITORY / "include/k8s/base/certificates.yaml").read_text())
+    (rules,) = [m["rules"] for m in manifests if m["kind"] == "Role"]
+    allowed = {(verb, name) for rule in rules for verb in rule["verbs"] for name in rule.get("resourceNames", [""])}
+    assert {(verb, "" if verb == "create" else name) for verb, name in cluster.asked} <= allowed
+
+
+def test_who_may_not_read_secrets_makes_no_others(cluster, monkeypatch):
+    monkeypatch.setattr(cluster, "answer", lambda *asked: (403, {"kind": "Status", "code": 403}))
+    with pytest.raises(client.ApiException, match="403"):
+        keep(of(cluster), NAMES, NOW)
+    assert cluster.data == {}
