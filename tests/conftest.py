@@ -13,6 +13,7 @@ from faceserve.machine import priority
 from pipeline.bootstrap.kinds import KINDS
 from pipeline.domain.models import ModelType
 from tests import lifeline
+from tests.object_judge import Judge, judging
 from tests.services import Services, running
 
 # How long a case takes says how busy the machine is, not whether the code is right. Every run draws other cases,
@@ -48,6 +49,14 @@ def lowest_priority(monkeypatch: pytest.MonkeyPatch) -> None:
 def two_types(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second model type is complete: that takes a row."""
     monkeypatch.setitem(KINDS, ModelType.FACE, KINDS[ModelType.LAUNDRY])
+
+
+@pytest.fixture
+def judged() -> Iterator[Judge]:
+    """Nothing that a component asks of S3 is forbidden by the policy of its key."""
+    with judging() as judge:
+        yield judge
+    assert judge.refused == []
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ from tests.contract.test_tables import Tables
 from tests.fakes.deployment import FakeRegistry
 from tests.tiny_model import tiny_artifact
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("judged")]
 
 LAUNDRY = ModelType.LAUNDRY
 ARCHIVE = "s3://models/archive/"

@@ -24,7 +24,7 @@ from pipeline.domain.lineage import Erased
 from tests.builders import NOW
 from tests.waiting import until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("judged")]
 
 
 @pytest.fixture

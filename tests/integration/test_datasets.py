@@ -25,7 +25,7 @@ from pipeline.settings import Settings
 from pipeline.steps.stored_dataset import frozen_manifest, unseen_demand
 from tests.builders import NOW
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("judged")]
 
 COUNT, COPIES = 90, 3
 KILLS = 6

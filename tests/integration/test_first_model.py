@@ -15,7 +15,7 @@ from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.dataset import Augmentation, Manifest
 from pipeline.settings import Settings
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("judged")]
 
 EACH = 45
 

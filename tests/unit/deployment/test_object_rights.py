@@ -2,7 +2,6 @@
 
 import ast
 import json
-from fnmatch import fnmatchcase
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
@@ -20,6 +19,7 @@ from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset_folder import DatasetFolder, face_vector
 from plugins.training.pod import OF_FACES
 from tests.listening import listen
+from tests.object_judge import may
 
 # What each call of boto3 needs.
 NEEDS = {
@@ -39,14 +39,6 @@ CODE = [
     ("helper", "include/stand_in"),
     ("access", "include/stand_in"),
 ]
-
-
-def may(component, action, place):
-    """As S3 decides: some statement allows it, and none says otherwise."""
-    return any(
-        action in one["Action"] and any(fnmatchcase(f"arn:aws:s3:::{place}", named) for named in one["Resource"])
-        for one in policy(component, {})["Statement"]
-    )
 
 
 def calls(path):
