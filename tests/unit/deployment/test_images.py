@@ -30,9 +30,8 @@ for module in ("pipeline", "faceserve", "include.stack"):
 # Faces are judged and registered where TensorFlow is not.
 for module in ("learner", "artifact", "network"):
     importlib.import_module(f"pipeline.learning.faces.{module}")
-for module in ("docker.airflow_part", "docker.health", "docker.migrate", "stack.airflow_history", "stack.door_tokens",
-    "helper_service.app", "access_service.app"):
-    importlib.import_module(f"include.{module}")
+for module in (*os.environ["STARTED"].split(), "include.helper_service.app", "include.access_service.app"):
+    importlib.import_module(module)
 for file in sorted(pathlib.Path("dags").glob("*.py")):
     importlib.import_module(f"dags.{file.stem}")
 os.environ["RETRAIN_TRAINING_RUNTIME"] = "kubernetes"
@@ -43,6 +42,12 @@ pod = task.build_pod_request_obj({"ti": ti, "dag": dag, "run_id": "r"}, dry_run=
 importlib.import_module("dags.face_model_retraining").face_model_retraining().get_task("train")
 print("\\n" + json.dumps(ApiClient().sanitize_for_serialization(pod)["spec"]["containers"][0]["envFrom"]))
 """
+
+
+def started():
+    """Every module that compose, the manifests or a probe of theirs starts in the application's image."""
+    files = [REPOSITORY / "docker-compose.yaml", *sorted((REPOSITORY / "include/k8s").rglob("*.yaml"))]
+    return sorted({one for file in files for one in re.findall(r"-m,?\s+(?:- )?(include\.[\w.]+)", file.read_text())})
 
 
 def names(packages):
@@ -62,7 +67,9 @@ def faceserve(tmp_path_factory):
 def test_in_the_application_image_every_program_and_dag_loads_and_a_training_pod_has_its_template(
     application, tmp_path
 ):
-    done = application.run("-c", EVERYTHING, AIRFLOW_HOME=str(tmp_path), RETRAIN_TRAINING_IMAGE="x@sha256:" + "a" * 64)
+    assert {"include.docker.migrate", "include.docker.certificate_secrets", "include.stack.certificates"} < {*started()}
+    settings = {"AIRFLOW_HOME": str(tmp_path), "RETRAIN_TRAINING_IMAGE": "x@sha256:" + "a" * 64}
+    done = application.run("-c", EVERYTHING, STARTED=" ".join(started()), **settings)
     assert done.returncode == 0, done.stderr[-1000:]
     assert (
         done.stdout.splitlines()[-1]
