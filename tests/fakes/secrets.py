@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
+
+from tests.listening import listen
 
 _MERGED = "application/strategic-merge-patch+json"
 
@@ -64,6 +65,6 @@ def secrets_api() -> Iterator[SecretsApi]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         api.url = f"http://127.0.0.1:{server.server_port}"
-        Thread(target=server.serve_forever, daemon=True).start()
+        listen(server)
         yield api
         server.shutdown()
