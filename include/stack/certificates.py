@@ -111,26 +111,36 @@ class _Holder:
 
 
 def _authority(store: Store, now: datetime) -> _Authority:
+    """The one that there is, or a new one where it ends soon."""
     found = store.read(AUTHORITY)
     try:
         trusted = x509.load_pem_x509_certificates(found[TRUSTED]) if TRUSTED in found else []
-        if {KEY, CERTIFICATE, TRUSTED} <= set(found):
-            current, key = x509.load_pem_x509_certificate(found[CERTIFICATE]), _key(found[KEY])
-            if not _ends_soon(current, now):
-                if current.public_key() != key.public_key():
-                    raise ValueError("its key is not that of its certificate")
-                return _Authority(current, key, trusted)
+        current = _lasting(found, trusted, now)
     except ValueError as error:
         raise CertificateError(
             f"the certificates' authority cannot be read: {error}; bring it back, or delete it to have a new one made, "
             "which nobody trusts until he has its certificate"
         ) from error
+    if current:
+        return current
     key, name = ec.generate_private_key(ec.SECP256R1()), _name("laundry retraining")
     uses = (x509.BasicConstraints(ca=True, path_length=0), _signing(certificates=True))
     own = _signed(_empty(name, key, now, _YEARS), uses, name, key)
     trusted = [own, *(one for one in trusted if one.not_valid_after_utc > now)]
     store.write(AUTHORITY, {KEY: _private(key), TRUSTED: _pem(*trusted), CERTIFICATE: _pem(own)})
     return _Authority(own, key, trusted)
+
+
+def _lasting(found: Mapping[str, bytes], trusted: Sequence[x509.Certificate], now: datetime) -> _Authority | None:
+    """None where it ends soon, or a first start was cut off. Raises `ValueError` for files that are not of one."""
+    if not {KEY, CERTIFICATE, TRUSTED} <= set(found):
+        return None
+    certificate, key = x509.load_pem_x509_certificate(found[CERTIFICATE]), _key(found[KEY])
+    if _ends_soon(certificate, now):
+        return None
+    if certificate.public_key() != key.public_key():
+        raise ValueError("its key is not that of its certificate")
+    return _Authority(certificate, key, trusted)
 
 
 def _kept(files: Mapping[str, bytes], authority: _Authority, holder: _Holder, now: datetime) -> Mapping[str, bytes]:

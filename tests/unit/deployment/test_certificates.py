@@ -148,6 +148,19 @@ def test_while_the_authority_changes_those_of_before_and_of_then_trust_each_othe
     assert before[TRUSTED] in store.read(ASKING)[TRUSTED]
 
 
+@pytest.mark.parametrize("written", [(KEY,), (KEY, TRUSTED)])
+def test_a_change_of_the_authority_that_was_cut_off_is_made_again(store, written):
+    keep(store, NAMES, NOW)
+    later = NOW + timedelta(days=3650 * 2 // 3 + 1)
+    keep(store, NAMES, later - timedelta(days=30))
+    before = store.read(AUTHORITY)
+    keep(store, NAMES, later)
+    for name in {CERTIFICATE, KEY, TRUSTED} - {*written}:
+        (store.root / AUTHORITY / name).write_bytes(before[name])
+    keep(store, NAMES, later)
+    assert all_trust(store, later) and before[TRUSTED] in store.read(ASKING)[TRUSTED]
+
+
 def test_an_authority_that_was_thrown_away_is_trusted_by_nobody(store):
     keep(store, NAMES, NOW)
     before = store.read(AUTHORITY)[CERTIFICATE]
