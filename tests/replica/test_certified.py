@@ -107,10 +107,10 @@ def test_applications_ask_over_tls_alone_and_the_access_service_enrols_with_its_
         assert serves(installation.fleet(made), made, "v1.0.0") == ["v1.0.0"]
         with faceserve_of(HelperSettings(faceserve_replicas=(made.address,))) as helper:
             assert helper.classify("laundry", grey_photo(20)).model_version == "v1.0.0"
-        with FaceserveClient([made.address], timeout_seconds=10) as plain, pytest.raises(FaceserveError):
+        with FaceserveClient([made.address], timeout_seconds=60) as plain, pytest.raises(FaceserveError):
             plain.classify("laundry", grey_photo(20))
         url = f"https://127.0.0.1:{made.server.http_port}/v2/models/laundry/ready"
-        assert httpx.get(url, verify=str(installation.folder(ASKING) / TRUSTED)).status_code == 200
+        assert httpx.get(url, verify=str(installation.folder(ASKING) / TRUSTED), timeout=60).status_code == 200
         made.source.objects["s3://tasks/kim.jpg"] = coloured_photo(250, 20, 20)
         door = FaceserveFaces(
             AccessSettings(
