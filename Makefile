@@ -14,10 +14,10 @@ install: ## Make .venv, install PostgreSQL, RabbitMQ, Prometheus and Chromium wh
 demo: install ## Run the whole loop and print a report; leaves the stack up
 	@$(PY) -m include.demo
 
-demo-face: install ## Drawn people, doors, people's word: a face model is retrained, swapped in under load and taken back; PEOPLE=500
+demo-face: install ## Drawn people, doors, people's word: a face model is retrained, swapped in under load and taken back; PEOPLE=380 for fewer
 	@$(PY) -m include.demo.faces $(if $(PEOPLE),--people $(PEOPLE))
 
-drill: install ## On the running stack: a bad model, automatic rollback, canaries, archive; writes .stack/drill-report.json
+drill: install ## On the running stack: a bad model, automatic rollback, canaries, archive, faces that learn from doors; writes .stack/drill-report.json
 	@$(PY) -m include.demo.drill
 
 up: install ## Start the stack

@@ -75,5 +75,14 @@ class VectorComparisonEngine:
     def _rows(self) -> dict[str, int]:
         return {identity: row for row, identity in enumerate(self._identities)}
 
+    @property
+    def identities(self) -> Sequence[str]:
+        return self._identities
+
+    @property
+    def vectors(self) -> npt.NDArray[np.float32]:
+        """Float32 [N, width], in the order of `identities`."""
+        return self._vectors
+
     def __len__(self) -> int:
         return len(self._identities)

@@ -6,16 +6,18 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from faceserve.errors import NoModel, Overloaded, StorageUnavailable
-from faceserve.faces.changes import KEPT_SECONDS
 from faceserve.faces.comparison import Match, VectorComparisonEngine
 from faceserve.faces.features import FeatureExtractor
-from faceserve.faces.gallery import Gallery, Known, named
+from faceserve.faces.gallery import LOG_SECONDS, Gallery, named
+from faceserve.faces.kept import Known
+from faceserve.faces.portraits import Bounds, OnPhoto, demand_portrait
 from faceserve.inference.batching import Batcher
 from faceserve.models.generation import Generation
 from faceserve.rollout.lifecycle import ModelLifecycleManager
@@ -27,8 +29,6 @@ FRESH_SECONDS = 1.0
 # Objects that people put there or deleted by hand are told by no change: all are listed again so often, or less often
 # where listing takes long.
 _LISTED_SECONDS, _LISTED_SHARE = 60.0, 0.05
-# Of changes older than half of the time they are kept, some may already be forgotten.
-_LOG_SECONDS = KEPT_SECONDS / 2
 _PATIENCE_SECONDS = 5.0
 # Where nobody has compared for a while, looking is left to the request that does.
 _BUSY_SECONDS, _IDLE_LOOK_SECONDS = 60.0, 10.0
@@ -75,8 +75,16 @@ class Enrolment:
         """
         self._manager.slot(model)
         with self._change():
-            self._galleries[model].enroll(identity, photo)
+            self._galleries[model].enroll(identity, photo, self._bounds(model))
             return self._seen(model)
+
+    def looking(self, model: str) -> OnPhoto:
+        """What raises `BadPhoto` for a photo that shows too little for the version that serves."""
+        return partial(demand_portrait, self._bounds(model))
+
+    def _bounds(self, model: str) -> Bounds:
+        active = self._manager.snapshot(model).active
+        return active.portrait if active else None
 
     def withdraw(self, model: str, identity: str) -> int:
         """Forget an identity, if it is there; returns how many there are now. Raises what `enroll` raises.
@@ -95,10 +103,12 @@ class Enrolment:
         """Embed everybody enrolled with a generation that does not serve yet (design D7).
 
         A store that is away refuses a candidate, but does not keep a replica that serves nothing from coming back: then
-        nobody is compared until the store is there again. Raises `StorageUnavailable`.
+        nobody is compared until the store is there again. What took long is kept at once: who asked for this version
+        may have given up waiting, and asks again. Raises `StorageUnavailable`.
         """
         try:
             self._look(generation)
+            self._keep(generation)
         except StorageUnavailable as error:
             if self._manager.snapshot(generation.model).active:
                 raise
@@ -127,6 +137,7 @@ class Enrolment:
             for generation in self._held(model):
                 if generation in self._looked:
                     self._list(generation, gallery)
+                    self._keep(generation)
             self._listed[model] = time.monotonic(), time.monotonic() - began
 
     def nearest(
@@ -232,7 +243,7 @@ class Enrolment:
         if before and before.known.revision == revision:
             return _Looked(before.known, began)
         extractor, known = self._extractor(generation), None
-        if before and began - before.at < _LOG_SECONDS:
+        if before and began - before.at < LOG_SECONDS:
             known = gallery.updated(extractor, revision, before.known)
         return _Looked(known or gallery.known(extractor, revision, before.known if before else None), began)
 
@@ -243,25 +254,38 @@ class Enrolment:
             now = self._looked[generation]
             self._looked[generation] = _Looked(gallery.corrected(listing, now.known), now.at)
 
+    def _keep(self, generation: Generation) -> None:
+        gallery, known = self._galleries[generation.model], self._looked[generation].known
+        try:
+            gallery.kept.keep(generation.projection, known, gallery.revision)
+        except StorageUnavailable as error:
+            log.warning("what %s knows is not kept: %s", generation.version, error)
+
     def _lock_of(self, generation: Generation) -> threading.Lock:
         with self._of_looking:
             return self._looking.setdefault(generation, threading.Lock())
 
     def _turned(self, generation: Generation, gallery: Gallery) -> _Looked | None:
-        """What another version knows, in this one's embeddings: of 100 000 people that takes less than a second, and
-        embedding their photos half an hour. None where no other one knows anybody, or says it of another network.
+        """What another version knows, or was kept, in this one's embeddings: of 100 000 people that takes a second or
+        two, and embedding their photos half an hour. None where nobody is known, or by another network.
         """
+        for looked in self._known_elsewhere(generation, gallery):
+            if gallery.agrees(self._extractor(generation), looked.known):
+                return looked
+            log.warning("%s says something else of photos than its head does: all are embedded", generation.version)
+        return None
+
+    def _known_elsewhere(self, generation: Generation, gallery: Gallery) -> Iterator[_Looked]:
         ours = generation.projection
         for other in self._manager.snapshot(generation.model).generations:
             looked = self._looked.get(other)
             if ours is None or other.projection is None or looked is None or not len(looked.known.faces):
                 continue
             if (matrix := other.projection.to(ours)) is not None:
-                known = replace(looked.known, faces=looked.known.faces.turned(matrix))
-                if gallery.agrees(self._extractor(generation), known):
-                    return _Looked(known, looked.at)
-                log.warning("%s says something else of photos than its head does: all are embedded", generation.version)
-        return None
+                yield _Looked(replace(looked.known, faces=looked.known.faces.turned(matrix)), looked.at)
+        if (kept := gallery.kept.read(ours)) is not None:
+            # Nobody knows what happened since: everybody is listed.
+            yield _Looked(kept, float("-inf"))
 
     def _extractor(self, generation: Generation) -> FeatureExtractor:
         return FeatureExtractor(lambda images: self._batcher.infer_when_idle(generation.engine, images))

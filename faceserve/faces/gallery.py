@@ -12,32 +12,22 @@ import numpy.typing as npt
 
 from faceserve.engines.base import Images
 from faceserve.errors import BadPhoto, BadRequest, ObjectRefused, Refused, Withdrew
-from faceserve.faces.changes import Change, ChangeLog, person_of, shown, withdrawn_of
-from faceserve.faces.comparison import VectorComparisonEngine
+from faceserve.faces.changes import KEPT_SECONDS, Change, ChangeLog, person_of, shown, withdrawn_of
 from faceserve.faces.features import FeatureExtractor, embedded_each
+from faceserve.faces.kept import KeptFaces, Known
+from faceserve.faces.portraits import Bounds, demand_portrait
 from faceserve.inference.darkroom import Darkroom
 from faceserve.storage import Stores
 from include.contract.identity import can_be_enrolled, canonical
 
 log = logging.getLogger(__name__)
 
+# Of changes older than half of the time they are kept, some may already be forgotten.
+LOG_SECONDS = KEPT_SECONDS / 2
 _AT_ONCE = 16
 _MAX_PHOTO_BYTES = 32 << 20
 # How far cosines may differ where vectors were transformed and not computed: as far as golden embeddings of faces may.
 _ROUNDING = 1e-4
-
-
-@dataclass(frozen=True)
-class Known:
-    """Everybody enrolled, embedded by one extractor, as it was at one `revision`, after these `changes` by their key.
-
-    `marks` are those of all objects that were read, so that only what changed is embedded anew.
-    """
-
-    revision: str = ""
-    marks: Mapping[str, str] = field(default_factory=dict)
-    faces: VectorComparisonEngine = field(default_factory=VectorComparisonEngine)
-    changes: Mapping[str, Change] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,7 +68,7 @@ class Gallery:
         self._darkroom = darkroom
         self._set_aside = set_aside
         self._prefix = f"{uri.rstrip('/')}/{model}/" if uri else ""
-        self._log = ChangeLog(stores, uri, model)
+        self._log, self.kept = ChangeLog(stores, uri, model), KeptFaces(stores, uri, model)
         # Of who has any: objects that are not under the canonical name. None before the first listing.
         self._other_forms: Mapping[str, Sequence[str]] | None = None
 
@@ -87,10 +77,10 @@ class Gallery:
         """Whether anybody can be enrolled."""
         return bool(self._prefix)
 
-    def enroll(self, identity: str, photo: bytes) -> None:
-        """Keep a photo. Raises `BadRequest`, `BadPhoto`, `Withdrew` or `StorageUnavailable`."""
+    def enroll(self, identity: str, photo: bytes, bounds: Bounds = None) -> None:
+        """Keep a photo within the bounds. Raises `BadRequest`, `BadPhoto`, `Withdrew` or `StorageUnavailable`."""
         uri = self._uri(identity)
-        self._darkroom.decoded_next(photo)
+        demand_portrait(bounds, photo, self._darkroom.decoded_next(photo))
         try:
             with self._log.enrolling(named(identity)):
                 self._source.write(uri, photo)
@@ -113,6 +103,7 @@ class Gallery:
             self._source.delete(other)
         # A second time, in case the person was enrolled meanwhile: that photo was deleted as well.
         self._log.forget(name, before=self._log.tell_withdrawn(name))
+        self.kept.forget()
 
     def revision(self) -> str:
         """Another one after every change, by whichever replica; empty before the first. Raises `StorageUnavailable`."""
@@ -157,7 +148,7 @@ class Gallery:
         unread: _Unread = {}
         identities, vectors, _ = self._embedded(extractor, new, unread)
         marks = {uri: listing.found[uri] for uri in new if uri not in unread}
-        return replace(listing, new=Known("", marks, VectorComparisonEngine().joined(identities, vectors)))
+        return replace(listing, new=Known("", marks, Known().faces.joined(identities, vectors)))
 
     def corrected(self, listing: Listing, known: Known) -> Known:
         """What is known, by what lay there; who changed since the listing began is as is known, not as was listed."""

@@ -71,6 +71,7 @@ class Generation:
         self.input_pixels = manifest.input_pixels
         self.threshold = manifest.threshold
         self.identification = manifest.identification
+        self.portrait = manifest.portrait
         self.precision = precision
         self.cpu_ms = cpu_ms
         self.engine = engine

@@ -1,5 +1,7 @@
 """The inference service of `faceserve.v1`: photos in, verdicts, embeddings and enrolled faces out."""
 
+from collections.abc import Callable
+
 import grpc
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 
 _MAX_MATCHES = 100
+Looking = Callable[[bytes, Images], None]
 
 
 class InferenceServicer(pb_grpc.InferenceServicer):
@@ -62,7 +65,7 @@ class InferenceServicer(pb_grpc.InferenceServicer):
         if request.count < 0:
             raise BadRequest(f"count is {request.count}: at most so many matches are asked for, 0 means one")
         asked = _asked(request, context)
-        vector, found = self._embedding(request, asked)
+        vector, found = self._embedding(request, asked, self._enrolment.looking(asked.model))
         generation = found.generation
         if request.identity:
             matches = self._enrolment.with_one(generation, vector, request.identity, asked.deadline)
@@ -80,9 +83,17 @@ class InferenceServicer(pb_grpc.InferenceServicer):
         )
 
     def _embedding(
-        self, request: pb.ExtractFeaturesRequest | pb.CompareRequest, asked: Asked
+        self,
+        request: pb.ExtractFeaturesRequest | pb.CompareRequest,
+        asked: Asked,
+        looked_at: Looking = lambda photo, images: None,
     ) -> tuple[npt.NDArray[np.float32], Answer]:
-        found = self._answering.answer(asked, lambda: self._developed(request.image, asked))
+        def read() -> Images:
+            images = self._developed(request.image, asked)
+            looked_at(request.image, images)
+            return images
+
+        found = self._answering.answer(asked, read)
         return unit_length(found.output.features)[0], found
 
     def _photo(self, request: pb.ClassifyRequest, asked: Asked) -> Images:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from include.contract.identification import Thresholds
+from include.contract.portrait import PortraitBounds
 
 MANIFEST = "manifest.json"
 REASONS = "reasons.npz"
@@ -21,6 +22,8 @@ correction would be about each reason, 1 / (1 + exp(-(features · weights + bias
 HEAD = "head.npz"
 """File that a model may have: `matrix` float32 [feature_width, feature_width]. Its features are those of a base
 network, which `base_sha256` of `extra` names, times this: models of one base can be turned into each other."""
+PORTRAIT_BOUNDS = "portrait"
+"""What a face model's `extra` calls the bounds of photos that it is served on."""
 FORMAT = 1
 # Networks and numbers. Pickles, Keras archives, Python and shared libraries would run code where they are loaded.
 _DATA_ONLY = re.compile(r"[^/]+\.(xml|bin|onnx|pb|npz|index|data-\d{5}-of-\d{5})")
@@ -78,6 +81,12 @@ class ArtifactManifest:
     threshold: float | None = None
     identification: Thresholds = ()
 
+    @property
+    def portrait(self) -> PortraitBounds | None:
+        """What a photo has to be like before anybody is compared with it; None for a model that takes any."""
+        said = self.extra.get(PORTRAIT_BOUNDS)
+        return None if said is None else PortraitBounds.of(said)
+
     def to_json(self) -> bytes:
         fields = asdict(self)
         if self.threshold is None:
@@ -96,6 +105,7 @@ class ArtifactManifest:
             labels = tuple(fields.pop("labels"))
             manifest = cls(**fields, labels=labels, golden=golden, identification=among)
             manifest._check()
+            _ = manifest.portrait
         except BadManifest:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from include.demo.alarms import Alarms, Siren
 from include.demo.branch_managers import Mischief
+from include.demo.drill_faces import drill_faces
 from include.demo.drill_models import Store, derive
 from include.demo.drill_world import History, Tasks
 from include.demo.loss import lose_a_table
@@ -260,8 +261,8 @@ def finish(report: Report) -> None:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """A bad model, its automatic rollback, two canaries, the archive, dead letters, and a table that is dropped and
-    comes back; needs a stack with a model.
+    """A bad model, its automatic rollback, two canaries, the archive, dead letters, a table that is dropped and comes
+    back, and faces that learn from doors; needs a stack with a model.
     """
     stack = load(default_root())
     if stack is None or not Supervision(stack).running():
@@ -273,6 +274,11 @@ def main() -> None:
     report = drill.run()
     # Not while requests are counted: no replica answers for a while.
     stage.attempt(Alarms(stage, pipeline).play)
+
+    def faces() -> None:
+        drill_faces(stage, console)
+
+    stage.attempt(faces)
     sys.exit(publish(report, stack.root / "drill-report.json", console))
 
 

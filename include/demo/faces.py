@@ -67,9 +67,7 @@ class FaceStory:
             self._retraining()
             self.stage.report.record(refused_before=refused_before, refused_after=self._refused())
             self._there_and_back()
-        report = self.stage.conclude()
-        judge(report)
-        return report
+        return self.stage.conclude()
 
     # Acts
 
@@ -177,8 +175,13 @@ def visits_of(people: Sequence[DrawnPerson], stamp: str) -> list[Visit]:
 def judge(report: Report) -> None:
     """What faces must show."""
     f = report.figures
-    report.judge_requests()
     report.demand(f["refused_after"] < f["refused_before"], "doors refuse fewer of the right people than before")
+    judge_rollout(report)
+
+
+def judge_rollout(report: Report) -> None:
+    """And however few they are."""
+    f = report.figures
     report.demand(f["deploy_seconds"] < 60, "deployment within a minute")
     report.demand(f["rollback_seconds"] < 60, "rollback within a minute")
 
@@ -196,7 +199,7 @@ def _stack() -> Stack:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--people", default=380, show_default=True, help="Drawn people; of fewer than 370 too few judge.")
+@click.option("--people", default=500, show_default=True, help="Drawn people; of fewer than 370 too few judge.")
 def main(people: int) -> None:
     """Drawn people are enrolled and checked at doors; what is said of that makes the next model, which goes live."""
     stack = _stack()
@@ -205,6 +208,7 @@ def main(people: int) -> None:
     os.environ.update({**environment(stack), **_OF_A_DEMO})
     stage = Stage(stack, "Faces that learn from doors, measured on drawn people (synthetic)", console)
     report = FaceStory(stage, [DrawnPerson(number) for number in range(people)]).tell()
+    judge(report)
     status = publish(report, stack.root / "demo-face-report.json", console)
     console.print("the stack stays up: `make down` stops it")
     sys.exit(status)

@@ -63,7 +63,7 @@ RIGHTS: Mapping[str, tuple[Grant, ...]] = {
         Grant("backups", _KEPT),
         # Out of a gallery that was restored goes whoever was erased, as does what was said of them lately; nobody is
         # enrolled with this key.
-        Grant("faces", (DELETE,), ("face/",)),
+        Grant("faces", (DELETE,), ("face/", "face.known/")),
         Grant("faces", _KEPT, ("face.changes/",)),
         Grant("faces", WRITE, ("face.revision",)),
         Grant("airflow-logs", (READ, *WRITE)),

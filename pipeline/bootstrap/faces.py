@@ -111,14 +111,14 @@ class FacePipeline(RunSteps):
         from pipeline.learning.faces.artifact import StoredFaceArtifacts
         from pipeline.learning.faces.learner import MarginFaceLearner
         from pipeline.learning.faces.network import KerasFaceNetwork
-        from pipeline.learning.photos import PillowPhotoInspector
+        from pipeline.learning.faces.portraits import PortraitInspector
 
         w, network = self._w, KerasFaceNetwork()
         return FaceMaking(
             datasets=w.datasets,
             erasures=w.erasures,
             objects=w.objects,
-            inspector=PillowPhotoInspector(),
+            inspector=PortraitInspector(),
             network=network,
             learner=MarginFaceLearner(),
             artifacts=StoredFaceArtifacts(network, Destination(w.objects, w.model_prefix, w.settings.signing_key)),

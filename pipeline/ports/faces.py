@@ -45,14 +45,19 @@ class FaceHead:
     identification: Sequence[tuple[int, float]] = ()
 
 
-@dataclass(frozen=True)
-class NamedHead:
-    version: str
-    head: FaceHead
-
-
 Vectors = Mapping[str, bytes]
 """By photo id."""
+
+
+@dataclass(frozen=True)
+class NamedHead:
+    """`own` is what another base network, whose vectors this head turns, said of photos, as far as it is kept; None
+    where the network is the candidate's.
+    """
+
+    version: str
+    head: FaceHead
+    own: Vectors | None = None
 
 
 class FaceChecks(Protocol):
@@ -90,7 +95,11 @@ class FaceLearner(Protocol):
         vectors: Vectors,
         policy: FaceGatePolicy,
     ) -> FaceMeasurement:
-        """Measures on the people of the test side. The gallery is the newest photo of everybody in the dataset."""
+        """Measures on the people of the test side. The gallery is the newest photo of everybody in the dataset.
+
+        A champion of another network is measured on those of their photos that both networks saw, and is
+        `incomparable` where these are of too few people.
+        """
 
 
 class FaceArtifacts(Protocol):

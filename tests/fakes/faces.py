@@ -26,11 +26,15 @@ WIDTH = 48
 
 @dataclass
 class FakeFaceNetwork:
-    """A photo is `person:shot`: people differ in all directions, photos of one person mostly in a few."""
+    """A photo is `person:shot`: people differ in all directions, photos of one person mostly in a few.
+
+    What follows `~` is not seen, as of a picture that was saved again, unless such pictures are `alike_by_chance`.
+    """
 
     name: str = "Face"
     sha256: str = "b" * 64
     noise: float = 2.0
+    alike_by_chance: bool = False
     embedded: list[bytes] = field(default_factory=list)
 
     def embed(self, photos: Sequence[bytes]) -> Sequence[bytes]:
@@ -38,7 +42,8 @@ class FakeFaceNetwork:
         return [self._vector(photo).astype("<f4").tobytes() for photo in photos]
 
     def _vector(self, photo: bytes) -> np.ndarray:
-        person, shot = photo.decode().split(":")
+        picture, _, again = photo.decode().partition("~")
+        person, shot = (f"{picture}{again}" if self.alike_by_chance else picture).split(":")
         light = np.linalg.qr(np.random.default_rng(0).normal(size=(WIDTH, 8)))[0].T
         look, seen = _chance(person), _chance(f"{person}:{shot}")
         return look.normal(size=WIDTH) + self.noise * seen.normal(size=8) @ light + 0.4 * seen.normal(size=WIDTH)

@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from dataclasses import asdict
 
 import boto3
 import pika
@@ -12,6 +13,8 @@ from fastapi.testclient import TestClient
 from include.access_service.app import create_app
 from include.access_service.checks import Answer
 from include.access_service.settings import Settings
+from include.contract.manifest import PORTRAIT_BOUNDS
+from include.contract.portrait import PORTRAIT
 from include.stack.postgres import query
 from pipeline.adapters.access_db import AccessDatabase
 from pipeline.bootstrap import Pipeline
@@ -318,3 +321,10 @@ def test_people_are_enrolled_checked_and_withdrawn_at_a_real_model_server(access
             made.serve("v1.2.0", "face")
             untold = check(7, "lee")
             assert (untold.status_code, "tells no people apart" in untold.text) == (503, True)
+            made.serve("v1.3.0", "face", threshold=0.75, extra={PORTRAIT_BOUNDS: asdict(PORTRAIT)})
+            for poor in (
+                check(8, "lee", "lee"),
+                http.put("/access/people/new", json={"photoUrl": "s3://tasks/lee.jpg"}),
+            ):
+                assert (poor.status_code, "take another one" in poor.text) == (422, True), "one colour is no face"
+            assert http.get("/access/checks/C-8").status_code == 404, "nobody is asked to confirm what was no answer"

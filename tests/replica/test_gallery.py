@@ -129,6 +129,52 @@ def test_a_version_of_the_same_network_turns_what_the_one_before_knows_instead_o
         assert who(made, photo) != "p7", "who withdrew is in nothing that is turned"
 
 
+def test_a_replica_that_starts_embeds_only_who_came_since_another_one_knew_everybody(tmp_path, monkeypatch):
+    monkeypatch.setattr("faceserve.faces.enrolment._LISTED_SECONDS", 0.0)
+    source = Counting()
+    for number in range(60):
+        colour = coloured_photo(40 + 3 * number, 250 - 4 * number, 20 + 2 * number)
+        source.objects[f"s3://faces/face/p{number}"] = colour
+
+    def kept():
+        return source.names("s3://faces/face.known/", "")
+
+    with replica(tmp_path / "first", source, **SETTINGS) as first:
+        first.serve("v1.0.0", "face", **a_head(0))
+        until(kept, "what is known to be kept")
+        first.lifecycle.withdraw("face", "p7")
+        # Whoever withdrew is in nothing that is kept, and what is kept from then on is without them.
+        until(lambda: kept() and b'"p7"' not in source.read(kept()[0]), "everybody else to be kept")
+    source.objects["s3://faces/face/new"] = coloured_photo(5, 6, 250)
+    with replica(tmp_path / "second", source, **SETTINGS) as second:
+        before = source.photos_read()
+        second.serve("v1.1.0", "face", **a_head(1))
+        # Who is new, and some who show that the head says what the model does.
+        assert source.photos_read() - before <= 20
+        for name in ("p11", "p59", "new"):
+            (match,) = second.client.compare("face", source.objects[f"s3://faces/face/{name}"])
+            assert (match.identity, match.similarity) == (name, pytest.approx(1, abs=1e-4))
+        assert len(second.client.compare("face", source.objects["s3://faces/face/p11"], count=99)) == 60
+
+
+def test_who_was_embedded_for_a_version_that_nobody_waited_for_is_not_embedded_again_for_the_next_try(tmp_path):
+    """As of a new network with 100 000 people, whose first preparation takes longer than anybody waits."""
+    source = Counting()
+    for number in range(60):
+        source.objects[f"s3://faces/face/p{number}"] = coloured_photo(
+            40 + 3 * number, 250 - 4 * number, 20 + 2 * number
+        )
+    with replica(tmp_path, source, **SETTINGS) as made:
+        made.serve("v1.0.0", "face", **a_head(0))
+        for tried, most in ((1, 80), (2, 20)):
+            before = source.photos_read()
+            made.prepare("v2.0.0", "face", **a_head(1, base="another network"))
+            assert source.photos_read() - before <= most, f"try {tried}"
+            made.lifecycle.discard("face", "v2.0.0")
+        made.serve("v2.0.0", "face", **a_head(1, base="another network"))
+        assert who(made, source.objects["s3://faces/face/p7"]) == "p7"
+
+
 def test_a_new_version_knows_everybody_in_its_own_embeddings(world):
     enroll_everybody(world)
     world.serve("v1.1.0", "face", turn=1)

@@ -87,7 +87,7 @@ def _measured(store: Stack, fleet: Sequence[Replica], say: Say) -> Figures:
 
 def photo(number: int) -> bytes:
     noise = np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)
-    done, encoded = cv2.imencode(".png", cv2.resize(noise, (64, 64), interpolation=cv2.INTER_NEAREST))
+    done, encoded = cv2.imencode(".png", cv2.resize(noise, (96, 96), interpolation=cv2.INTER_NEAREST))
     assert done
     return bytes(encoded.tobytes())
 

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.domain.checksums import sha256
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.faces.copies import copies, nearly_one_picture
 from pipeline.domain.faces.identities import FacePhoto, FaceSelectionPolicy, Side, identity_of, in_two_splits, share_of
 
 _SHOWN = 3
@@ -75,7 +76,7 @@ class FaceDataset:
 
     def every_photo(self) -> Sequence[FacePhoto]:
         """All photos that have a vector."""
-        return [*(photo for of_side in self.photos.values() for photo in of_side), *self.impostors]
+        return [*self._of_people, *self.impostors]
 
     def without(self, forgotten: "Forgotten") -> "FaceDataset":
         """The dataset without the people who were erased, and without their photos under another name."""
@@ -92,6 +93,19 @@ class FaceDataset:
         """Hashes of what `without` leaves out, used or set aside, as far as they are known."""
         aside = {one.photo_id for one in self.set_aside if one.photo_id and forgotten.takes_aside(one)}
         return aside | {photo.photo_id for photo in self.taken_by(forgotten)}
+
+    def nearly_one_picture(self) -> Sequence[FacePhoto]:
+        """Photos that nearly show what one of another person shows; whether they are copies, their vectors say."""
+        return list(dict.fromkeys(photo for pair in nearly_one_picture(self._of_people) for photo in pair))
+
+    def copied(self, vectors: Mapping[str, bytes]) -> frozenset[str]:
+        """Those of them, by id, that are one photo of two people; `vectors` are theirs."""
+        return copies(nearly_one_picture(self._of_people), vectors)
+
+    @property
+    def _of_people(self) -> Sequence[FacePhoto]:
+        """Impostors are filed under somebody else on purpose."""
+        return [photo for of_side in self.photos.values() for photo in of_side]
 
     def demand_pairs(self) -> None:
         """Raises `DatasetRefused` unless each side has enough people for pairs of two."""

@@ -98,7 +98,7 @@ class FaceGatePolicy:
             self._strangers(m),
         )
         if m.champion:
-            return (*alone, *self._beside(m.candidate, m.champion))
+            return (*alone, *self._beside(m.champion.ours or m.candidate, m.champion))
         return (*alone, self._not_compared(m)) if m.incomparable else alone
 
     def _people(self, errors: AtThreshold) -> Check:
@@ -196,8 +196,8 @@ class FaceGatePolicy:
     def _not_compared(self, m: FaceMeasurement) -> Check:
         n, against = len(m.candidate.photos), m.incomparable
         reason = (
-            f"champion {against} is of another base network, so nobody measured both on the same photos: look at what "
-            "it refuses and lets in at doors, and decide"
+            f"champion {against} is of another base network, and of too few of these people photos are there that both "
+            "networks saw: look at what it refuses and lets in at doors, and decide"
         )
         return Check(FaceCheck.NOT_WORSE, Outcome.NOT_MEASURED, None, -self.margin, n, reason, against, Weight.HOLD)
 

@@ -56,13 +56,14 @@ class Sought:
 @dataclass(frozen=True)
 class Champion:
     """What serves now, on the same people at its own threshold; of each one's pairs of photos `flipped` are accepted by
-    it and refused by the candidate.
+    it and refused by the candidate. `ours` are the candidate's errors on these photos, where they are not all.
     """
 
     version: str
     errors: AtThreshold
     flipped: tuple[int, ...]
     scores: Scores | None = None
+    ours: AtThreshold | None = None
 
     @property
     def flips(self) -> Rate:
@@ -73,8 +74,8 @@ class Champion:
 class FaceMeasurement:
     """A candidate on the people of the test side, at the threshold it would serve with.
 
-    The champion is None for the first model, and where it turns what another network says: then it is `incomparable`,
-    by its version. `slices` are people by number, of each branch, camera or quality.
+    The champion is None for the first model, and where it turns what another network says, of which too little is kept:
+    then it is `incomparable`, by its version. `slices` are people by number, of each branch, camera or quality.
     """
 
     candidate: AtThreshold

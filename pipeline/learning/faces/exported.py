@@ -3,14 +3,15 @@
 import io
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from include.contract.manifest import Golden
+from include.contract.manifest import PORTRAIT_BOUNDS, Golden
+from include.contract.portrait import PORTRAIT
 from include.contract.preprocessing import INPUT_PIXELS
 from pipeline.domain.errors import TrainingFailed
 from pipeline.learning import golden
@@ -54,7 +55,7 @@ def exported(base: Any, head: bytes) -> Exported:
         "feature_width": matrix.shape[1],
         "engines": {_FOLDER: f"{_FOLDER}/{_MODEL}"},
         "golden": Golden(_GOLDEN, tolerance=_TOLERANCE),
-        "extra": golden.NOTE,
+        "extra": {**golden.NOTE, PORTRAIT_BOUNDS: asdict(PORTRAIT)},
     }
     return Exported({**files, _GOLDEN: kept.getvalue()}, fields)
 

@@ -2,7 +2,9 @@
 
 import io
 import math
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -50,11 +52,16 @@ class MarginFaceLearner:
         vectors: Vectors,
         policy: FaceGatePolicy,
     ) -> FaceMeasurement:
-        beside = _served(champion.version, champion.head) if champion else None
         everybody = [photo for of_side in dataset.photos.values() for photo in of_side]
         newest = {photo.identity: photo for photo in reversed(everybody)}
         test, gallery = faces_of(dataset.photos[Side.TEST], vectors), faces_of(list(newest.values()), vectors)
-        return measure(_served("", candidate), test, gallery, beside, policy)
+        if champion is None or champion.own is None:
+            beside = _served(champion.version, champion.head) if champion else None
+            return measure(_served("", candidate), test, gallery, beside, policy)
+        seen = _seen_by_both(dataset.photos[Side.TEST], vectors, champion.own, policy.min_people)
+        beside = replace(_served(champion.version, champion.head), seen=seen) if seen else None
+        found = measure(_served("", candidate), test, gallery, beside, policy)
+        return found if seen else replace(found, incomparable=champion.version)
 
 
 def bytes_of(head: Head) -> bytes:
@@ -80,6 +87,19 @@ def _impostors(dataset: FaceDataset, vectors: Vectors, people: Sequence[str]) ->
     if not known:
         return None
     return Impostors(faces_of(known, vectors).base, np.array([number[photo.identity] for photo in known]))
+
+
+def _seen_by_both(
+    photos: Sequence[FacePhoto], vectors: Vectors, own: Vectors, least: int
+) -> tuple[Faces, Faces] | None:
+    """Photos of people of whom each network saw the same two or more; None of fewer people than `least`."""
+    both = [photo for photo in photos if photo.photo_id in own]
+    count = Counter(photo.identity for photo in both)
+    both = [photo for photo in both if count[photo.identity] > 1]
+    if len({photo.identity for photo in both}) < max(2, least):
+        return None
+    ours = faces_of(both, vectors)
+    return ours, replace(faces_of(both, own), order=ours.base)
 
 
 def _served(version: str, head: FaceHead) -> Served:

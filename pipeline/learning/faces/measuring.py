@@ -19,21 +19,30 @@ _LISTED = 20
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """Base embeddings float32 [N, width], and the canonical name of whom each shows; `slices` hold such names."""
+    """Base embeddings float32 [N, width], and the canonical name of whom each shows; `slices` hold such names.
+
+    Photos of one person are ordered by `order` [N, any width], else by `base`: what two networks say of the same photos
+    has to have the same.
+    """
 
     base: Array
     identities: Sequence[str]
     slices: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    order: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """A version as it answers: its head, and the thresholds that go with it, for one person and among many."""
+    """A version as it answers: its head, and the thresholds that go with it, for one person and among many.
+
+    `seen` are photos by the candidate's network and by its own, where that is another one.
+    """
 
     version: str
     head: Head
     threshold: float
     identification: Thresholds = ()
+    seen: tuple[Faces, Faces] | None = None
 
 
 def threshold_of(head: Head, calibrate: Faces, far: float) -> float:
@@ -59,7 +68,7 @@ def measure(
     projected = candidate.head.project(test.base)
     trials = _trials(candidate.head, test, far)
     errors = decided(trials, candidate.threshold)
-    beside = _beside(champion, candidate.threshold, trials, test, far) if champion else None
+    beside = _beside(champion, candidate, test, far) if champion else None
     return FaceMeasurement(
         errors,
         spread_of(projected),
@@ -71,14 +80,16 @@ def measure(
     )
 
 
-def _beside(champion: Served, threshold: float, ours: Trials, test: Faces, far: float) -> Champion:
-    theirs = _trials(champion.head, test, far)
+def _beside(champion: Served, candidate: Served, test: Faces, far: float) -> Champion:
+    by_us, by_them = champion.seen or (test, test)
+    ours, theirs = _trials(candidate.head, by_us, far), _trials(champion.head, by_them, far)
     flipped = tuple(
-        sum(before >= champion.threshold and now < threshold for before, now in zip(*scores, strict=True))
+        sum(before >= champion.threshold and now < candidate.threshold for before, now in zip(*scores, strict=True))
         for scores in zip(theirs.mates, ours.mates, strict=True)
     )
-    scores = histogram_of(champion.head.project(test.base), test.identities)
-    return Champion(champion.version, decided(theirs, champion.threshold), flipped, scores)
+    scores = histogram_of(champion.head.project(by_them.base), by_them.identities)
+    apart = decided(ours, candidate.threshold) if champion.seen else None
+    return Champion(champion.version, decided(theirs, champion.threshold), flipped, scores, apart)
 
 
 def _numbered(faces: Faces) -> Mapping[str, frozenset[int]]:
@@ -150,4 +161,5 @@ def _trials(head: Head, faces: Faces, far: float) -> Trials:
     people = np.unique(faces.identities, return_counts=True)[1]
     pairs = (people.sum() ** 2 - (people**2).sum()) // 2
     listed = min(int(pairs), max(1000, int(_LISTED * far * pairs)))
-    return trials_of(head.project(faces.base), faces.identities, listed=listed, base=faces.base)
+    order = faces.base if faces.order is None else faces.order
+    return trials_of(head.project(faces.base), faces.identities, listed=listed, base=order)

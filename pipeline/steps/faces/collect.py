@@ -1,7 +1,7 @@
 """Look at photos of people, put each person on a side for ever, and keep what the frozen network says of each photo."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -66,6 +66,7 @@ class _Looked:
     offered: Offered
     found: FacePhoto | None
     fault: str = ""
+    is_copied: bool = False
 
 
 def collect(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer], on_photo: OnPhoto) -> FaceDataset:
@@ -104,9 +105,10 @@ def _chosen(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer]
         dataset = replace(chosen, impostors=_impostors(usable, chosen), through=through).without(forgotten)
         drafted(making, run_id, dataset)
         lost = embed(making, {photo.photo_id: one for photo, one in usable}, dataset, on_photo)
-        if not lost:
+        copied: frozenset[str] = frozenset() if lost else _copied(making, dataset)
+        if not lost and not copied:
             return dataset
-        looked = [_lost(one, lost) for one in looked]
+        looked = [_left_out(one, lost, copied) for one in looked]
 
 
 def _was_read(one: _Looked) -> bool:
@@ -148,9 +150,17 @@ def _through(offer: Offer, looked: Sequence[_Looked]) -> str:
     return newest.isoformat() if newest else ""
 
 
-def _lost(one: _Looked, lost: Mapping[str, str]) -> _Looked:
+def _left_out(one: _Looked, lost: Mapping[str, str], copied: Collection[str]) -> _Looked:
     place = one.offered.place
-    return _Looked(one.offered, None, lost[place]) if place in lost else one
+    if place in lost:
+        return _Looked(one.offered, None, lost[place])
+    return replace(one, is_copied=True) if one.found and one.found.photo_id in copied else one
+
+
+def _copied(making: FaceMaking, dataset: FaceDataset) -> frozenset[str]:
+    """Photos, by id, that are filed under two people, saved again for one of them."""
+
+    return dataset.copied(vectors_by(making, dataset.base_sha256, dataset.nearly_one_picture()))
 
 
 def collected(making: FaceMaking, run_id: str) -> FaceDataset:
@@ -204,6 +214,19 @@ def vectors_of(making: FaceMaking, dataset: FaceDataset) -> Vectors:
         raise PhotosErased(dataset.dataset_id, [str(gone.args[0]).rpartition("/")[2]]) from None
 
 
+def vectors_by(making: FaceMaking, base_sha256: str, photos: Sequence[FacePhoto]) -> Vectors:
+    """What a network said of these photos, for whatever dataset, as far as it is kept."""
+
+    def read(photo: FacePhoto) -> bytes:
+        try:
+            return making.objects.read(vector_in(making, base_sha256, photo.photo_id))
+        except KeyError:
+            return b""
+
+    found = zip(photos, several_at_once(read, photos), strict=True)
+    return {photo.photo_id: vector for photo, vector in found if vector}
+
+
 def _looking(making: FaceMaking) -> Looking[Offered, _Looked]:
     return Looking(lambda one: _look_at(one, making), lambda one, fault: _Looked(one, None, fault), gives)
 
@@ -240,7 +263,7 @@ def _sorted_out(
             continue
         if one.found is None:
             aside.append(SetAside(one.offered.place, one.fault, shows=one.offered.shows))
-        elif not one.offered.is_impostor and pictures.of_several(one.found):
+        elif not one.offered.is_impostor and (one.is_copied or pictures.of_several(one.found)):
             why = "the same picture is filed under another person, too"
             aside.append(SetAside(one.offered.place, why, one.found.photo_id, one.found.shows))
         elif one.offered.is_impostor and pictures.of_person(one.found):

@@ -27,7 +27,9 @@ def erase_from_gallery(objects: ObjectFolders, gallery: str, erased: Sequence[Er
     for key in withdrawals({person_key(name) for name in theirs.values()}, keys, now):
         objects.write(f"{at}.changes/{key}", WITHDRAWAL)
         objects.write(f"{at}.revision", key.encode())
-    for uri in (*theirs, *named):
+    # What model servers say of everybody they make anew without them.
+    known = objects.list(f"{at}.known/") if erased else ()
+    for uri in (*theirs, *named, *known):
         objects.delete(uri)
     return len(theirs)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from include.demo.drill_faces import add
 from include.demo.faces import judge, visits_of
 from include.demo.people import DrawnPerson
 from include.demo.report import Report
@@ -41,7 +42,6 @@ def test_every_telling_has_other_visits():
         ("refused_after", 0.3, "doors refuse fewer of the right people than before"),
         ("deploy_seconds", 60.0, "deployment within a minute"),
         ("rollback_seconds", 60.0, "rollback within a minute"),
-        ("requests_failed", 1, "not one request failed"),
     ],
 )
 def test_a_promise_that_did_not_hold_is_named(figure, value, promise):
@@ -49,3 +49,22 @@ def test_a_promise_that_did_not_hold_is_named(figure, value, promise):
     judge(kept)
     judge(broken)
     assert (kept.broken, broken.broken) == ([], [promise])
+
+
+@pytest.mark.parametrize("broken", [{}, {"deploy_seconds": 60.0}, {"rollback_seconds": 61.0}])
+def test_what_faces_did_in_the_drill_is_in_its_report_and_what_they_broke_too(broken):
+    faces, drill = Report(figures={**FIGURES, "version": "v1.1.0", **broken}), Report(figures={"canary_promoted": True})
+    faces.judge_requests()
+    # Of so few people nobody is told whether they are refused less often.
+    faces.figures["refused_after"] = 1.0
+    add(faces, drill)
+    figures = drill.figures["faces"]
+    assert drill.figures["canary_promoted"] and (figures["version"], figures["requests_failed"]) == ("v1.1.0", 0)
+    assert len(drill.broken) == len(broken) and all(promise.startswith("faces: ") for promise in drill.broken)
+
+
+def test_a_request_that_failed_beside_faces_is_the_drills_broken_promise():
+    faces, drill = Report(figures={**FIGURES, "requests_failed": 1}), Report()
+    faces.judge_requests()
+    add(faces, drill)
+    assert drill.broken == ["faces: not one request failed"]

@@ -99,7 +99,10 @@ def test_a_component_may_call_what_its_code_calls(component, path):
             ["PutObject models/archive/LAUNDRY/run-1/model.bin", "RestoreObject models/archive/LAUNDRY/run-1/x"],
         ),
         ("airflow", ["PutObject backups/postgres/base/1/copy.tar.gz", "PutObject airflow-logs/dag_id=x/1.log"]),
-        ("airflow", ["DeleteObject faces/face/kim", "PutObject faces/face.revision"]),
+        (
+            "airflow",
+            ["DeleteObject faces/face/kim", "DeleteObject faces/face.known/1", "PutObject faces/face.revision"],
+        ),
         ("airflow", [f"{does} faces/face.changes/1" for does in ("GetObject", "PutObject", "DeleteObject")]),
         ("log-receiver", ["PutObject backups/postgres/log/0001.gz", "GetObject backups/postgres/log/0001.gz"]),
         ("mlflow", ["PutObject mlflow/1/run/artifacts/curve.png", "DeleteObject mlflow/1/run/artifacts/curve.png"]),

@@ -98,6 +98,32 @@ def test_a_head_that_only_turns_the_space_refuses_no_pair_that_was_accepted(seed
     assert sum(measured.champion.flipped) <= 1 < sum(measured.champion.errors.accepted)
 
 
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_champion_of_another_network_is_asked_about_the_very_same_photos(seed):
+    """Of which one answers as the other, in numbers of its own: by these no photo may be told from its neighbour."""
+    turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(WIDTH, WIDTH)))[0].astype(np.float32)
+    theirs = Faces(TEST.base @ turn, TEST.identities, order=TEST.base)
+    other = replace(champion(), head=Head(turn.T.copy()), seen=(TEST, theirs))
+    found = measure(champion(), TEST, GALLERY, other, POLICY)
+    assert sum(found.champion.flipped) <= 1 < sum(found.champion.errors.accepted)
+    assert found.champion.ours == found.candidate
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.permutations(sorted(set(TEST.identities))))
+def test_whatever_people_are_called_as_many_are_taken_for_themselves_and_for_others(names):
+    called = dict(zip(sorted(set(TEST.identities)), names, strict=True))
+    renamed = [replace(faces, identities=[called[one] for one in faces.identities]) for faces in (TEST, GALLERY)]
+    found, same = (measure(champion(), *people, served(WHITENED), POLICY) for people in (renamed, (TEST, GALLERY)))
+    everybody = [1] * 100
+    assert found.candidate.tar(everybody) == same.candidate.tar(everybody)
+    assert found.candidate.far(everybody) == same.candidate.far(everybody)
+    assert (found.gallery, found.spread, found.scores) == (same.gallery, same.spread, same.scores)
+    assert sorted(found.champion.flipped) == sorted(same.champion.flipped)
+    assert (found.sought.fpir.share, found.sought.tpir.share) == (same.sought.fpir.share, same.sought.tpir.share)
+
+
 def test_every_pair_is_in_the_histogram_and_the_curve_has_both_ends():
     found = measure(champion(), TEST, GALLERY, None, POLICY)
     assert sum(found.scores.mates) == sum(found.candidate.pairs) == 100 * 6

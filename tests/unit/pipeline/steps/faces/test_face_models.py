@@ -95,6 +95,33 @@ def test_a_picture_that_is_filed_under_two_people_is_nobodys(world):
 
 
 @pytest.mark.parametrize("again", [b"~1", b"~15", b"~31"])
+@pytest.mark.parametrize("one", ["p000", "p001", "p002", "p003"], ids=lambda who: f"{who} {side_of(who)}")
+def test_a_picture_that_was_saved_again_for_somebody_else_is_nobodys(world, one, again):
+    """Where it is a copy by its hash and by what the network says of it."""
+    world.folder.bodies[f"{one}/9.jpg"] = world.folder.bodies["p004/0.jpg"] + again
+    dataset = world.collect()
+    copied = {f"{one}/9.jpg", "p004/0.jpg"} if again != b"~31" else set()
+    assert {row.name for row in dataset.set_aside} == copied
+    assert {row.reason for row in dataset.set_aside} <= {"the same picture is filed under another person, too"}
+    assert len(dataset.of_person("p004")) == (2 if copied else 3)
+
+
+def test_photos_of_two_people_that_are_alike_by_chance_are_both_used(world):
+    world.network.alike_by_chance = True
+    world.folder.bodies["p000/9.jpg"] = world.folder.bodies["p004/0.jpg"] + b"~3"
+    dataset = world.collect()
+    assert dataset.set_aside == () and len(dataset.of_person("p000")) == 4
+
+
+def test_a_photo_of_two_people_is_forgotten_with_either(world):
+    world.folder.bodies["p000/9.jpg"] = world.folder.bodies["p004/0.jpg"] + b"~3"
+    world.collect()
+    world.erase("p004")
+    lists = [body.decode() for uri, body in world.objects.bodies.items() if uri.endswith(".json")]
+    assert lists and not any("p004" in body for body in lists)
+
+
+@pytest.mark.parametrize("again", [b"~1", b"~15", b"~31"])
 def test_whoever_has_one_photo_and_that_one_saved_again_has_too_few(world, again):
     world.folder.bodies |= {"new/1.jpg": b"new:1", "new/2.jpg": b"new:1" + again}
     assert len(world.collect().of_person("new")) == (2 if again == b"~31" else 0)
@@ -169,24 +196,40 @@ def test_a_head_that_scatters_everything_is_refused_and_the_champion_goes_on(wor
 
 
 @pytest.mark.parametrize("name", ["Face", "AnotherNetwork"])
-@pytest.mark.parametrize("noise", [2.0, 5.0], ids=["as good", "worse"])
-def test_a_champion_of_other_weights_is_not_judged_by_vectors_that_its_head_never_saw(world, name, noise):
+@pytest.mark.parametrize("noise", [2.0, 40.0], ids=["as good", "worse"])
+def test_a_champion_of_other_weights_is_judged_by_what_its_own_network_said_of_the_same_photos(world, name, noise):
     version = world.serve()
     world.network.name, world.network.sha256, world.network.noise = name, "c" * 64, noise
+    # Of those who came since it said nothing.
+    world.folder.bodies |= {f"q{n}/{shot}.jpg": f"q{n}:{shot}".encode() for n in range(40) for shot in range(3)}
     blessing, registered = world.make("run-2")
-    assert registered is None and not blessing.accepted and blessing.champion_version == version.version
-    said = [reason for reason in (*blessing.doubts, *blessing.reasons) if "v1.0.0" in reason]
-    assert (
-        said
-        == [
-            "champion v1.0.0 is of another base network, so nobody measured both on the same photos: look at what "
-            "it refuses and lets in at doors, and decide"
-        ]
-        * len(said)
-        and said
+    assert blessing.champion_version == version.version and world.learner.before is None
+    assert {check.name for check in blessing.checks} == set(FaceCheck)
+    support = {check.name: check.support for check in blessing.checks}
+    assert 20 <= support[FaceCheck.NOT_WORSE] < support[FaceCheck.TAR]
+    if noise > 2:
+        assert not blessing.accepted and registered is None
+        assert any("against champion v1.0.0" in reason for reason in blessing.reasons)
+    else:
+        assert registered.version == "v2.0.0"
+
+
+@pytest.mark.parametrize("left", [0, 19], ids=["nothing is kept", "of too few"])
+def test_where_too_little_is_kept_of_what_its_network_said_a_person_decides(world, left):
+    world.serve()
+    judges = sorted({photo.identity for photo in world.collect().photos[Side.TEST]})
+    kept = {photo.photo_id for who in judges[:left] for photo in world.collect().of_person(who)}
+    for uri in world.objects.list("s3://datasets/faces/"):
+        if uri.rpartition("/")[2].partition(".")[0] not in kept:
+            world.objects.delete(uri)
+    world.network.sha256 = "c" * 64
+    blessing, registered = world.make("run-2")
+    assert blessing.held and registered is None
+    assert blessing.reasons == (
+        "champion v1.0.0 is of another base network, and of too few of these people photos are there that both "
+        "networks saw: look at what it refuses and lets in at doors, and decide",
     )
-    assert blessing.held or noise > 2, "a person decides where nothing else is against it"
-    assert world.learner.before is None, "a head of other weights is nothing to keep"
+    assert world.make_approved("run-2").version == "v2.0.0"
 
 
 def test_vectors_of_another_network_than_the_model_would_have_are_nothing_to_learn_from(world):
