@@ -27,7 +27,7 @@ def claim(run: str, model_type: str, step: Step = step) -> bool:
     if forced and not answer["due"]:
         if person is None:
             # Nobody looks at such a run, so people are told.
-            step(lambda p: p.announce_skipped(run, model_type, answer["reason"]))
+            step(lambda p: p.announce_skipped(run, model_type, answer["reason"], who))
         raise refused("nothing is trained", [answer["reason"]], "wait until that is over, or mend it; then force again")
     context["ti"].xcom_push(_DUE, answer["due"])
     # A type that has no model yet is not told every night: a model may never be wanted.

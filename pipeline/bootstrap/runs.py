@@ -117,7 +117,9 @@ class RunSteps(LiveSteps, ABC):
         """Publish what happened and release the claim. Raises `RunEnded` unless the run's model was deployed."""
         return str(finish_run(self._models.scheduling, run_id, conclude_deployment=self.conclude_deployment))
 
-    def announce_skipped(self, run_id: str, model_type: str, reason: str) -> None:
-        """A nightly run had nothing to do."""
+    def announce_skipped(self, run_id: str, model_type: str, reason: str, forced_for: str | None = None) -> None:
+        """A nightly run had nothing to do, or one that nobody looks at may not begin: `forced_for` says why it was
+        forced.
+        """
         scheduling, of_type = self._scheduled(model_type)
-        announce_skipped(scheduling, run_id, of_type, reason)
+        announce_skipped(scheduling, run_id, of_type, reason, forced_for=forced_for)

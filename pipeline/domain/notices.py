@@ -72,6 +72,12 @@ def _went_live(fields: Mapping[str, str]) -> str:
     return f"{after.format_map(fields)} {figure.format(share=_share(fields))}."
 
 
+def _skipped(fields: Mapping[str, str]) -> str:
+    if "forcedFor" not in fields:
+        return "The nightly run had nothing to do: {reason}.".format_map(fields)
+    return "Run {runId} could not begin ({forcedFor}): {reason}. When that is over, force one anew.".format_map(fields)
+
+
 def _share(fields: Mapping[str, str]) -> str:
     try:
         return f"{float(fields['accuracy']):.1%}"
@@ -174,7 +180,7 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
         _says("{consequence}. Switch it on in Airflow (Dags, {dagId}), unless that is what you want."),
     ),
     "DagResumedEvent": ("{dagId} runs again", _says("It was paused since {pausedSince} or a little longer.")),
-    "RetrainingSkippedEvent": ("{modelType}: nightly run skipped", _says("{reason}.")),
+    "RetrainingSkippedEvent": ("{modelType}: nothing is trained", _skipped),
 }
 
 

@@ -181,7 +181,8 @@ def test_a_retry_that_may_not_begin_is_told_to_people_as_nobody_looks_at_it(desk
     desk.answers["begin_run"] = {"due": False, "reason": "a retraining is already running: run-0"}
     with pytest.raises(AirflowFailException):
         DagRun(laundry, run_type=run_type, user=user, force=True, reason="run-0 was refused").do("begin")
-    announced = [("announce_skipped", "run-1", "LAUNDRY", "a retraining is already running: run-0")]
+    busy = "a retraining is already running: run-0"
+    announced = [("announce_skipped", "run-1", "LAUNDRY", busy, "run-0 was refused")]
     assert positional(desk)[1:] == (announced if told else [])
 
 

@@ -1,6 +1,7 @@
 """A no that is meant ends every task in one way: a note on the run, a short block in the log, no word of a fault."""
 
 import inspect
+import itertools
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
@@ -12,7 +13,7 @@ from pipeline.domain.errors import Refused
 from plugins.faults import tell_failure
 from plugins.refusals import NOTE_CHARACTERS, Refusal, note_of
 from plugins.steps import step
-from plugins.verdict.run_note import beside
+from plugins.verdict.run_note import Ended, joined, parted
 from tests.dags.folder import DAGS
 from tests.dags.running import DagRun
 
@@ -74,8 +75,16 @@ def test_many_reasons_leave_room_for_what_to_do_and_where_to_look():
     assert note.endswith("…. Next: collect more photos (report: http://report)")
 
 
-def test_why_stands_under_what_a_person_wrote_and_once():
-    assert beside(None, "why") == "why"
-    assert beside("kim: too strict", "why") == "kim: too strict\n\nwhy"
-    assert beside("kim: too strict\n\nwhy", "why") == "kim: too strict\n\nwhy"
-    assert len(beside("x" * 1000, "why")) == NOTE_CHARACTERS and beside("x" * 1000, "why").endswith("\n\nwhy")
+@pytest.mark.parametrize("written", ["", "kim: too strict", "two\n\nparagraphs", "x" * 2000])
+@pytest.mark.parametrize("ends", list(itertools.product(Ended, repeat=3)))
+def test_however_often_a_run_ends_its_note_has_what_a_person_wrote_and_the_last_end_once(written, ends):
+    note = written
+    for number, ended in enumerate(ends):
+        note = joined(parted(note)[0], ended, f"why {number}")
+    assert note.endswith(f"{ends[-1]}why 2") and len(note) <= NOTE_CHARACTERS
+    assert note.startswith(written[:900]) and sum(note.count(mark) for mark in Ended) == 1
+
+
+def test_what_a_person_adds_below_stays_and_a_run_that_never_failed_has_no_word_of_ours():
+    assert parted("kim: strict\n\n✗ failed: weak\n\nlee: I clear it") == ("kim: strict\n\nlee: I clear it", "weak")
+    assert joined("kim: strict", Ended.WELL, "") == "kim: strict"

@@ -12,11 +12,14 @@ from pipeline.domain.outgoing_events.event import ModelEvent, OfModelType
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainingSkippedEvent(OfModelType):
-    """The nightly run found nothing to do; the reason is the policy's."""
+    """A run that nobody looks at trains nothing; the reason is the policy's. The nightly one found nothing to do; one
+    that something else forced, a retry after a refusal, could not begin: `forced_for` says what it was to be.
+    """
 
     run_id: str
     reason: str
     at: datetime
+    forced_for: str | None = field(default=None, metadata={"optional": True})
 
 
 @dataclass(frozen=True, kw_only=True)

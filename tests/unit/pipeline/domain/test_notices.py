@@ -112,6 +112,16 @@ def test_a_model_that_went_live_says_what_it_replaced_and_what_its_figure_is_of(
     assert told(event).body == f"{said} {figure}"
 
 
+def test_a_run_that_trains_nothing_is_told_by_what_it_was_to_be():
+    night, retry = (
+        told(RetrainingSkippedEvent(reason="12 corrections", at=NOW, forced_for=forced, **OF_TRAINING))
+        for forced in (None, "run-0 was refused: more epochs")
+    )
+    assert night.body == "The nightly run had nothing to do: 12 corrections."
+    again = "Run r could not begin (run-0 was refused: more epochs): 12 corrections. When that is over, force one anew."
+    assert retry.body == again and "night" not in retry.subject + retry.body
+
+
 def test_what_only_programs_care_about_is_not_told():
     event = CanaryStartedEvent(id="e", model_version="v2.0.0", model_type="LAUNDRY", traffic_percent=10, at=NOW)
     assert told(event) is None

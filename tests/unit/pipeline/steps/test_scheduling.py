@@ -362,10 +362,11 @@ def test_a_run_that_had_ended_waits_for_the_one_that_began_since():
     assert world.holder() == "run-2" and world.runs.ended == {"run-1": "held"}
 
 
-def test_a_night_without_work_says_why_once():
-    world = World()
+@pytest.mark.parametrize("forced", [{}, {"forcedFor": "run-0 was refused"}])
+def test_a_run_without_work_says_why_once(forced):
+    world, forced_for = World(), forced.get("forcedFor")
     for _ in range(2):
-        announce_skipped(world.scheduling(), "run-1", LAUNDRY, "12 corrections, 100 needed")
+        announce_skipped(world.scheduling(), "run-1", LAUNDRY, "12 corrections, 100 needed", forced_for=forced_for)
     (event,) = world.publisher.published
     assert event.id == "skipped:run-1"
     assert {name: value for name, value in event.payload.items() if name != "at"} == {
@@ -373,4 +374,5 @@ def test_a_night_without_work_says_why_once():
         "modelType": "LAUNDRY",
         "runId": "run-1",
         "reason": "12 corrections, 100 needed",
+        **forced,
     }
