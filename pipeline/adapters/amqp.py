@@ -13,7 +13,7 @@ from pika.exceptions import AMQPConnectionError, AMQPError, ChannelClosedByBroke
 from pika.frame import Header
 from pika.spec import FRAME_END, FRAME_HEADER, BasicProperties
 
-from pipeline.domain.errors import NotTaken, ServiceUnavailable
+from pipeline.domain.errors import GiveUp, NotTaken, ServiceUnavailable
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
@@ -39,10 +39,10 @@ class UnreadableProperties(BasicProperties):
 
 @contextmanager
 def connection_to(url: str) -> Iterator[BlockingConnection]:
-    """Raises `ServiceUnavailable` for every fault of broker or connection, silence is one; the URL's password is never
-    shown.
+    """Raises `ServiceUnavailable` for every fault of broker or connection, silence is one, and `GiveUp` for a URL that
+    is none; its password is never shown.
     """
-    parameters = pika.URLParameters(url)
+    parameters = _parameters(url)
     parameters.heartbeat = 60
     parameters.socket_timeout = 10
     parameters.stack_timeout = ANSWERS_WITHIN_SECONDS
@@ -54,6 +54,15 @@ def connection_to(url: str) -> Iterator[BlockingConnection]:
             yield connection
         finally:
             _close(connection)
+
+
+def _parameters(url: str) -> pika.URLParameters:
+    try:
+        return pika.URLParameters(url)
+    except Exception as error:  # noqa: BLE001 - of a wrong URL the client raises what it stumbles over
+        # Whatever it says may quote the password.
+        shape = "amqp://user:password@host:5672/%2F"
+        raise GiveUp(f"the address of RabbitMQ is none such as {shape} ({type(error).__name__})") from None
 
 
 def _close(connection: BlockingConnection) -> None:
@@ -69,7 +78,7 @@ def unavailable_unless_answered(url: str) -> Iterator[None]:
     try:
         yield
     except (AMQPError, AMQPConnectorException, OSError) as error:
-        parameters = pika.URLParameters(url)
+        parameters = _parameters(url)
         where = f"{parameters.host}:{parameters.port}"
         raise ServiceUnavailable("RabbitMQ", f"{where}: {type(error).__name__} {error}".strip()) from error
 
