@@ -46,6 +46,14 @@ _FLOW = (
         "tallies that are kept, not counted",
         at_most=0.3,
     ),
+    Bar(
+        "dashboard: first paint in Airflow's frame",
+        "rollback",
+        "dashboard_first_paint_seconds",
+        "s",
+        "files of this page alone; what it shows comes afterwards",
+        at_most=1,
+    ),
     Bar("slowest question of a month of confirmations", "month", "slowest_question_seconds", "s", "[scale](scale.md)"),
     Bar("runs of the intake at full load", "", "", "/day", "it stays up to half an hour a run", at_most=150),
     Bar(
