@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -51,7 +52,9 @@ def _end_all(mark: str) -> None:
     while (left := [p for p in psutil.process_iter() if mark in _marks_of(p)]) and time.monotonic() < deadline:
         print(f"left behind by the tests, ended: {', '.join(sorted({_name(p) for p in left}))}", file=sys.stderr)
         for process in left:
-            process.kill()
+            # One that ends with another's end must not spare the rest.
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         psutil.wait_procs(left, timeout=_POLL_SECONDS)
 
 

@@ -114,11 +114,9 @@ class Supervision:
             else:
                 self._rpc().shutdown()
             _, alive = psutil.wait_procs(processes, timeout=_HURRIED_STOP_SECONDS if hurried else _STOP_SECONDS)
-            for process in alive:
-                process.kill()
+            _kill(alive)
         left = self._left_over()
-        for process in left:
-            process.kill()
+        _kill(left)
         # Until it is gone it holds its ports, and its data.
         psutil.wait_procs(left, timeout=_HURRIED_STOP_SECONDS)
 
@@ -206,6 +204,13 @@ def _socket_path(root: Path) -> Path:
         return path
     digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"retraining-{digest}.sock"
+
+
+def _kill(processes: Sequence[psutil.Process]) -> None:
+    """One may end with another's end, between the look and the signal."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _abandon(processes: Sequence[psutil.Process]) -> None:
