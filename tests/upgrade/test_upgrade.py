@@ -10,9 +10,11 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from mlflow import MlflowClient
 
 from include.stack.layout import REPOSITORY
 from include.stack.migrations import migrate
+from include.stack.own_tables import migrate_airflow, migrate_mlflow
 from include.stack.postgres import query
 from include.stack.roles import OWN, grant
 from pipeline.adapters.confirmation_table import ConfirmationTable
@@ -44,7 +46,7 @@ class Upgraded:
         self.stack, self.rows = stack, {}
         for database in DATABASES:
             name = self.name(database.name)
-            self._admin(f'CREATE DATABASE "{name}" OWNER {database.owner}')
+            admin(stack, f'CREATE DATABASE "{name}" OWNER {database.owner}')
             psql(stack.dsn("postgres", name), gzip.decompress((FOLDER / f"{database.name}.sql.gz").read_bytes()))
             self.rows[database.name] = counts(stack.dsn("postgres", name))
             dsn = stack.dsn(database.owner, name)
@@ -60,13 +62,14 @@ class Upgraded:
 
     def close(self):
         for database in DATABASES:
-            self._admin(f'DROP DATABASE "{self.name(database.name)}" WITH (FORCE)')
+            admin(self.stack, f'DROP DATABASE "{self.name(database.name)}" WITH (FORCE)')
 
-    def _admin(self, statement):
-        connection = psycopg2.connect(self.stack.dsn("postgres", "postgres"))
-        connection.autocommit = True
-        connection.cursor().execute(statement)
-        connection.close()
+
+def admin(stack, statement):
+    connection = psycopg2.connect(stack.dsn("postgres", "postgres"))
+    connection.autocommit = True
+    connection.cursor().execute(statement)
+    connection.close()
 
 
 def psql(dsn, sql):
@@ -142,15 +145,82 @@ def test_a_rollback_and_a_confirmation_go_on_where_they_were(mlops):
     assert sum(one.stored for one in stored.confirmed()) == counted + 1
 
 
-@pytest.mark.parametrize(
-    ("name", "migrations"),
-    [("airflow", "airflow/migrations/versions"), ("mlflow", "mlflow/store/db_migrations/versions")],
-)
-def test_airflow_and_mlflow_have_a_way_up_from_where_they_were(name, migrations):
+# Tables that Airflow and MLflow make for themselves
+
+MIGRATIONS = {"airflow": "airflow/migrations/versions", "mlflow": "mlflow/store/db_migrations/versions"}
+REVISION = re.compile(r"^(revision|down_revision)\b.*?= *[\"'](\w+)[\"']", re.MULTILINE)
+
+
+def newest(name):
+    """The revision that no other one follows, in the release that is installed."""
+    folder = Path(importlib.util.find_spec(name).origin).parents[1] / MIGRATIONS[name]
+    said = [found for path in folder.glob("*.py") for found in REVISION.findall(path.read_text())]
+    (found,) = {one for what, one in said if what == "revision"} - {one for what, one in said if what != "revision"}
+    return found
+
+
+@pytest.fixture(scope="module")
+def own_tables(running_services):
+    """Both as an earlier release of theirs made them, brought up to date as a start does it; where they were."""
+    stack, before, dsns = running_services.stack, {}, {}
+    for name in MIGRATIONS:
+        of_before = Upgraded.name(name)
+        admin(stack, f'CREATE DATABASE "{of_before}" OWNER {name}')
+        dsns[name] = stack.dsn(name, of_before)
+        psql(stack.dsn("postgres", of_before), gzip.decompress((FOLDER / f"{name}.sql.gz").read_bytes()))
+        before[name] = revision(dsns[name])
+    migrate_airflow(of_airflow(dsns["airflow"]))
+    migrate_mlflow(dsns["mlflow"])
+    yield dsns, before
+    for name in MIGRATIONS:
+        admin(stack, f'DROP DATABASE "{Upgraded.name(name)}" WITH (FORCE)')
+
+
+def of_airflow(dsn):
+    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": dsn.replace("postgresql:", "postgresql+psycopg2:", 1)}
+
+
+def revision(dsn):
+    ((found,),) = query(dsn, "SELECT version_num FROM alembic_version")
+    return found
+
+
+@pytest.mark.parametrize("name", MIGRATIONS)
+def test_tables_of_an_earlier_release_of_theirs_become_those_of_the_one_that_is_installed(own_tables, name):
+    dsns, before = own_tables
+    assert before[name] == json.loads((FOLDER / "revisions.json").read_text())[f"{name}_dump"]
+    assert before[name] != newest(name) == revision(dsns[name])
+
+
+def test_airflow_has_its_connections_variables_pools_and_runs_afterwards(own_tables):
+    dsn = own_tables[0]["airflow"]
+    assert query(dsn, "SELECT conn_id, conn_type, host FROM connection") == [
+        ("webhook_default", "http", "https://chat.example.com")
+    ]
+    assert query(dsn, "SELECT key, val FROM variable") == [("retraining_thresholds", '{"corrections": 500}')]
+    assert query(dsn, "SELECT slots FROM slot_pool WHERE pool = 'serving_swap'") == [(1,)]
+    assert query(dsn, "SELECT dag_id, run_id, state FROM dag_run") == [
+        ("task_confirmed_intake", "scheduled__2026-03-01", "success")
+    ]
+    assert query(dsn, "SELECT dag_id, is_paused FROM dag") == [("task_confirmed_intake", False)]
+
+
+def test_mlflow_knows_the_same_champion_runs_and_figures_afterwards(own_tables):
+    client = MlflowClient(tracking_uri=own_tables[0]["mlflow"], registry_uri=own_tables[0]["mlflow"])
+    champion = client.get_model_version_by_alias("laundry", "champion")
+    assert (str(champion.version), champion.source, champion.tags) == (
+        "2",
+        "s3://models/LAUNDRY/run-2/",
+        {"version": "v1.1.0"},
+    )
+    assert str(client.get_model_version_by_alias("laundry", "previous").version) == "1"
+    (run,) = client.search_runs([client.get_experiment_by_name("LAUNDRY").experiment_id])
+    assert (run.info.run_name, run.data.metrics) == ("run-1", {"accuracy": 0.93})
+
+
+@pytest.mark.parametrize("name", MIGRATIONS)
+def test_airflow_and_mlflow_have_a_way_up_from_where_they_were(name):
     """Their own migrations do it; a revision that a release does not know stops it."""
     before = json.loads((FOLDER / "revisions.json").read_text())[name]
-    spec = importlib.util.find_spec(name)
-    folder = Path(spec.origin).parents[1] / migrations
-    assert [
-        path for path in folder.glob("*.py") if re.search(rf"^revision\b.*[\"']{before}[\"']", path.read_text(), re.M)
-    ]
+    folder = Path(importlib.util.find_spec(name).origin).parents[1] / MIGRATIONS[name]
+    assert [path for path in folder.glob("*.py") if ("revision", before) in REVISION.findall(path.read_text())]
