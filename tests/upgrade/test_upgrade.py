@@ -198,7 +198,7 @@ def test_airflow_has_its_connections_variables_pools_and_runs_afterwards(own_tab
         ("webhook_default", "http", "https://chat.example.com")
     ]
     assert query(dsn, "SELECT key, val FROM variable") == [("retraining_thresholds", '{"corrections": 500}')]
-    assert query(dsn, "SELECT slots FROM slot_pool WHERE pool = 'serving_swap'") == [(1,)]
+    assert query(dsn, "SELECT pool, slots FROM slot_pool") == [("default_pool", 128)]
     assert query(dsn, "SELECT dag_id, run_id, state FROM dag_run") == [
         ("task_confirmed_intake", "scheduled__2026-03-01", "success")
     ]
@@ -215,7 +215,8 @@ def test_mlflow_knows_the_same_champion_runs_and_figures_afterwards(own_tables):
     )
     assert str(client.get_model_version_by_alias("laundry", "previous").version) == "1"
     (run,) = client.search_runs([client.get_experiment_by_name("LAUNDRY").experiment_id])
-    assert (run.info.run_name, run.data.metrics) == ("run-1", {"accuracy": 0.93})
+    figures = client.get_metric_history(run.info.run_id, "accuracy")
+    assert (run.info.run_name, [one.value for one in figures]) == ("run-1", [0.93])
 
 
 @pytest.mark.parametrize("name", MIGRATIONS)
