@@ -106,7 +106,8 @@ def _names(context: grpc.ServicerContext) -> set[str]:
 
 def _certificate(context: grpc.ServicerContext) -> bytes:
     """The caller's, as PEM."""
-    return b"".join(context.auth_context().get("x509_pem_cert", ()))
+    shown: Any = context.auth_context().get("x509_pem_cert", ())
+    return b"".join(shown)
 
 
 def _at_once(handler: Any, refuse: Any) -> Any:

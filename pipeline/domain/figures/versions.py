@@ -31,9 +31,9 @@ def of_version(one: Measured) -> Iterator[Fact]:
         for split, name in _SPLITS.items():
             if name in checks:
                 yield from known("model_accuracy_ratio", (*labels, split), checks[name].value)
-        for name, check in checks.items():
-            yield from known("model_check_value", (*labels, name), check.value)
-            yield from known("model_check_bar", (*labels, name), check.bar)
+        for check in checks.values():
+            yield from known("model_check_value", (*labels, check.name), check.value)
+            yield from known("model_check_bar", (*labels, check.name), check.bar)
     if one.result is not None:
         yield from _of_training(labels, one.result)
 
