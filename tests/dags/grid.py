@@ -1,8 +1,13 @@
 """What a person presses in Airflow's grid, with a login; and one run carried on as by scheduler and worker."""
 
+import os
+import subprocess
+import sys
 from urllib.parse import quote
 
 import httpx
+from airflow.executors.local_executor import LocalExecutor
+from airflow.executors.workloads import ExecuteTask
 from airflow.models.dagbag import DBDagBag
 from airflow.models.dagrun import DagRun
 from airflow.sdk.definitions.dag import _run_task
@@ -15,7 +20,7 @@ class Grid:
     """Of one run."""
 
     def __init__(self, url, dag, run_id, name, password):
-        self._dag, self._run_id, self._bag = dag, run_id, DBDagBag()
+        self._url, self._dag, self._run_id, self._bag = url, dag, run_id, DBDagBag()
         token = httpx.post(f"{url}/auth/token", json={"username": name, "password": password}, timeout=60).json()[
             "access_token"
         ]
@@ -46,6 +51,25 @@ class Grid:
             for ti in ready:
                 _run_task(ti=ti, task=self._dag.task_dict[ti.task_id])
         return state
+
+    def run_alone(self, task_id):
+        """The task as a worker runs it, in a process of Airflow's own, with nothing of these tests."""
+        self._look()
+        with create_session() as session:
+            (ti,) = [one for one in self._run(session).get_task_instances(session=session) if one.task_id == task_id]
+            ti.state = "queued"
+            session.flush()
+            workload = ExecuteTask.make(ti, generator=LocalExecutor().jwt_generator).model_dump_json()
+        command = [sys.executable, "-m", "airflow.sdk.execution_time.execute_workload", "--json-string", workload]
+        variables = {**os.environ, "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self._url}/execution/"}
+        subprocess.run(command, env=variables, capture_output=True, check=False)
+
+    def log(self, task_id):
+        """What a person reads of its first try, line by line, and whether any line has a traceback."""
+        path = f"/dags/{self._dag.dag_id}/dagRuns/{quote(self._run_id)}/taskInstances/{task_id}/logs/1"
+        entries = self._client.get(path, headers={"Accept": "application/json"}).raise_for_status().json()["content"]
+        traced = [one for one in entries if one.get("error_detail") or "Traceback" in one["event"]]
+        return {"lines": [one["event"] for one in entries], "traced": traced}
 
     def states(self):
         """Of each task; of one with copies that of the last copy."""

@@ -31,6 +31,7 @@ from pipeline.bootstrap.wiring import Wiring
 from pipeline.settings import Settings
 from plugins import polling
 from plugins.task_events import trigger
+from tests.dags import doors
 from tests.dags.grid import Grid
 from tests.desk import Desk, Turns
 
@@ -154,7 +155,7 @@ def loop():
 def api():
     """The address of Airflow's REST API on a port of its own."""
     (port,) = free_ports(1)
-    server = uvicorn.Server(uvicorn.Config(create_app("core"), host="127.0.0.1", port=port, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(create_app("all"), host="127.0.0.1", port=port, log_level="error"))
     threading.Thread(target=server.run, daemon=True).start()
     while not server.started:
         time.sleep(0.05)
@@ -211,6 +212,14 @@ def forced_live(url):
     return {"forced": found}
 
 
+def told_no(url):
+    """The log of a task that is refused by a setting, as Airflow's runner writes it and Airflow shows it."""
+    grid = Grid(url, model_decision(), "told-no", "operator", "secret of operator")
+    grid.trigger(act="force_promote", about="v1.1.0", reason="sees the new uniforms")
+    grid.run_alone("carry_out")
+    return {"told no": {"tasks": grid.states(), **grid.log("carry_out")}}
+
+
 def again(url):
     """A retraining each task of which somebody marks as failed, and clears once the run has ended."""
     desk = at_a_desk(
@@ -261,5 +270,6 @@ if __name__ == "__main__":
     initdb()
     seen = loop()
     url = api()
-    seen |= asked(AirflowApi(url, "admin", "secret")) | people(url) | watched(url) | forced_live(url) | again(url)
+    seen |= asked(AirflowApi(url, "admin", "secret")) | people(url) | watched(url) | forced_live(url)
+    seen |= told_no(url) | again(url) | {"doors": doors.asked(url)}
     print("LIFECYCLE " + json.dumps(seen, default=str))

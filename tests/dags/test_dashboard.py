@@ -12,6 +12,7 @@ import pytest
 from airflow.api_fastapi.app import init_auth_manager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.routing import Mount, Route
 
@@ -19,6 +20,7 @@ from include.stack.layout import REPOSITORY
 from pipeline.bootstrap import ALWAYS_ON
 from pipeline.domain.errors import ServiceUnavailable
 from plugins.model_dashboard.app import make_app
+from plugins.model_dashboard.dashboard_plugin import PREFIX, OnFirstRequest
 from plugins.model_dashboard.files import Files
 from tests.builders import a_dataset
 from tests.unit.pipeline.dashboard_world import Overlooked
@@ -130,6 +132,19 @@ def test_the_page_names_only_files_that_are_shipped_and_keeps_them_by_their_cont
 @pytest.mark.parametrize("name", ["index.html", "..%2Fapp.py", "app.py", "%2Fetc%2Fpasswd", ""])
 def test_no_other_file_is_given_out(seen, name):
     assert client(lambda: seen.dashboard, "viewer").get(f"/files/x/{name}").status_code == 404
+
+
+def test_a_dashboard_that_cannot_be_built_takes_nothing_else_of_airflow_with_it(monkeypatch):
+    airflow = FastAPI()
+    airflow.mount(PREFIX, OnFirstRequest())
+    airflow.get("/health")(lambda: "well")
+    asked = TestClient(airflow, raise_server_exceptions=False)
+    with monkeypatch.context() as broken:
+        broken.setattr("plugins.model_dashboard.app.make_app", lambda: 1 / 0)
+        answers = [asked.get(path) for path in (f"{PREFIX}/", "/health")]
+    assert [answer.status_code for answer in answers] == [500, 200] and "Division" not in answers[0].text
+    # Whoever asks next has it as soon as it can be built.
+    assert asked.get(f"{PREFIX}/").status_code == 401
 
 
 def test_every_module_of_the_page_imports_files_that_are_there():

@@ -25,6 +25,7 @@ def seen(tmp_path_factory):
         **OUTSIDE,
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         # Somebody's installation pauses what fails twice; nothing of ours may be.
         "AIRFLOW__CORE__MAX_CONSECUTIVE_FAILED_DAG_RUNS_PER_DAG": "2",
@@ -103,6 +104,30 @@ def test_whoever_watches_sees_with_a_viewers_login_what_airflow_knows(seen):
     assert seen["watched"]["oldest"]
 
 
+def test_no_route_of_the_dashboard_answers_anybody_without_a_login_that_counts(seen):
+    statuses = seen["doors"]["statuses"]
+    assert {"/", "/icon.svg", "/api/overview", "/api/proof"} <= set(statuses)
+    for path, by in statuses.items():
+        assert (by["nobody"], by["expired"]) == (401, 401) and by["forged"] in {401, 403}, path
+
+
+def test_of_the_dashboard_a_viewer_sees_all_and_every_login_may_do_what_its_role_allows(seen):
+    doors = seen["doors"]
+    # Where the database is away each answer of the database is a sentence.
+    for path, by in doors["statuses"].items():
+        assert by["viewer"] in ({200, 503} if path.startswith("/api/") else {200, 404}), path
+    assert doors["database away"]["detail"].startswith("the mlops database is unavailable")
+    assert doors["may trigger"] == {"viewer": [False], "operator": [True], "admin": [True]}
+
+
+def test_airflow_has_the_dashboard_in_its_navigation_with_its_own_rules_for_scripts(seen):
+    doors = seen["doors"]
+    assert doors["broken plugins"] == [] and {"Models", "ModelsStrip"} <= set(doors["navigation"])
+    for headers in doors["headers"].values():
+        assert "script-src 'self'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"] and headers["x-content-type-options"] == "nosniff"
+
+
 def test_a_model_is_forced_live_by_an_administrators_login_and_by_no_operators(seen):
     assert seen["forced"] == {
         "operator": {"state": "failed", "changed": False},
@@ -129,3 +154,13 @@ def test_steps_are_asked_the_same_however_often_their_tasks_are_cleared(seen):
     assert [name for name, different in asked.items() if len(different) > 1] == []
     (swapped,) = asked["hot_swap"]
     assert json.loads(swapped) == ["LAUNDRY", "v1.1.0", "operator", "operator asked and gave no reason", "again"]
+
+
+def test_the_log_of_a_task_that_was_told_no_ends_with_a_short_block_and_has_no_traceback(seen):
+    told = seen["told no"]
+    assert told["tasks"]["carry_out"] == "failed"
+    line, (what, why, then) = "─" * 100, told["lines"][-4:-1]
+    assert told["lines"][-5] == told["lines"][-1] == line
+    assert what == "force_promote was refused"
+    assert why.startswith("  • operator is no administrator") and then.startswith("What to do: ")
+    assert told["traced"] == []
