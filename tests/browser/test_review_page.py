@@ -355,7 +355,7 @@ def test_what_people_type_is_text_and_never_a_script(services, helper, visit):
     rows(services, "UPDATE reviews SET leaves_at = now()")
     until(lambda: len(outbox(services)) == 1, "the word to leave")
     page.reload()
-    expect(page.locator("#learned")).to_contain_text(f"Your correction is in {script}")
+    expect(page.locator("#learned")).to_contain_text(f"Your correction came in time for {script}")
     seen.keep("review-learned")
     assert shown == []
 

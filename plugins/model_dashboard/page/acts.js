@@ -7,6 +7,8 @@ import { goTo } from "./surroundings.js";
 import { text } from "./texts.js";
 
 const LOOK_MS = 200;
+// Where replicas tell what became of it, Airflow is left to its work: of the run only a failure is news.
+const LOOKS_PER_STATE = 5;
 const ENDED = new Set(["success", "failed"]);
 const LEAST_REASON = 3;
 
@@ -76,10 +78,10 @@ async function ask(place, act, choice, reason, opening) {
 async function follow(place, told, act, about) {
   const { dagId, run, before, choice, clicked } = about;
   const head = before ? text("askedBefore", { who: before }) : text("askedFor");
-  for (let now = run.state; ; ) {
+  for (let now = run.state, look = 1; ; look += 1) {
     const over = ENDED.has(now);
     const watched = act.watch?.(choice);
-    if (!over) now = await stateOf(dagId, run, now);
+    if (!over && !(watched && look % LOOKS_PER_STATE)) now = await stateOf(dagId, run, now);
     const seen = (await watched) ?? { done: ENDED.has(now), lines: [] };
     if (seen.done && (act.watch || now === "success")) {
       if (act.then) seen.lines.push(await act.then());
