@@ -73,8 +73,8 @@ FILL = """
     SELECT n::text, 'LAUNDRY', false, 'none', 'too few', 1, 1, 'test', {now} FROM generate_series(1, 10000) n;
     INSERT INTO live_accuracy_readings (model_type, version, at, state, reason, confirmed, agreed, low, high,
                                         blind_confirmed, blind_agreed, labels, versions, decision)
-    SELECT 'LAUNDRY', 'v1.1.0', {now}, 'ok', '', 1, 1, 0, 1, 0, 0, '[]', '{{}}', ''
-    FROM generate_series(1, 10000);
+    SELECT 'LAUNDRY', 'v1.1.0', {now} - n * interval '5 minutes', 'ok', '', 1, 1, 0, 1, 0, 0, '[]', '{{}}', ''
+    FROM generate_series(1, 10000) n;
     INSERT INTO face_confirmations (key, check_id, door_id, person, claimed, ai_result, final_result, photo_url,
                                     model_version, confirmed_at, received_at, score, threshold)
     SELECT 'check-' || n, 'C-' || n, 'D-1', 'person:' || n % 400, true, 'same',
@@ -154,6 +154,7 @@ QUESTIONS = {
     ),
     "its last look at some versions": lambda db: TotalTables(db).looks(LAUNDRY, {"v1.1.0", "v1.2.0"}),
     "the monitor's last look": lambda db: SightingTable(db).last(LAUNDRY),
+    "its looks of a week": lambda db: SightingTable(db).within(LAUNDRY, PERIOD, most=700),
     "the last answers of the policy": lambda db: SightingTable(db).answers(LAUNDRY, most=5),
     "how much is to be published": lambda db: SightingTable(db).unpublished(),
     "what people set aside": lambda db: SightingTable(db).withheld(),
