@@ -171,6 +171,11 @@ CAUSES = [
         [{"alertname": "ConfirmationsWait"}],
     ),
     (
+        {"alertname": "SourceAway", "source": "airflow"},
+        [{"alertname": "SourceAway", "source": "dags"}],
+        [{"alertname": "SourceAway", "source": "database"}],
+    ),
+    (
         {"alertname": "ExporterAway"},
         [{"alertname": "SourceAway", "source": "registry"}],
         [{"alertname": "TargetDown", "job": "rabbitmq"}],
