@@ -19,6 +19,8 @@ _ENVIRONMENT = {
     "RETRAIN_PERFORMANCE_REQUESTS": "50",
     # The copy in int8 takes a minute: tests/integration/test_training.py has it made of the same network.
     "RETRAIN_EXPORT_FORMATS": '["onnx"]',
+    # Drawing Airflow's pages costs a processor that other tests need: tests/browser/test_pictures.py has them taken.
+    "CHROMIUM": "/none",
 }
 
 
