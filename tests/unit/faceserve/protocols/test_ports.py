@@ -188,7 +188,7 @@ def test_one_connection_leaves_places_of_each_kind_to_the_others(address):
 
 
 def threads():
-    return sum(one.name.startswith("call") for one in threading.enumerate())
+    return {one.ident for one in threading.enumerate() if one.name.startswith("call")}
 
 
 def test_the_surplus_of_one_connection_is_refused_without_a_thread(memory, address):
@@ -202,7 +202,8 @@ def test_the_surplus_of_one_connection_is_refused_without_a_thread(memory, addre
             surplus = [check.future(health_pb2.HealthCheckRequest(), timeout=240) for _ in range(500)]
             assert {(one.code(), one.details()) for one in surplus} == {(grpc.StatusCode.RESOURCE_EXHAUSTED, told)}
         assert not ended(calls)
-        assert threads() == before
+        # Those of servers of other tests may end meanwhile.
+        assert threads() <= before
 
 
 def watching(channel, count):
