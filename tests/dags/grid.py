@@ -69,7 +69,9 @@ class Grid:
         path = f"/dags/{self._dag.dag_id}/dagRuns/{quote(self._run_id)}/taskInstances/{task_id}/logs/1"
         entries = self._client.get(path, headers={"Accept": "application/json"}).raise_for_status().json()["content"]
         traced = [one for one in entries if one.get("error_detail") or "Traceback" in one["event"]]
-        return {"lines": [one["event"] for one in entries], "traced": traced}
+        # Marks of what the page folds come by another stream, sooner or later than what stands beside them.
+        lines = [one["event"] for one in entries if not one["event"].startswith("::")]
+        return {"lines": lines, "traced": traced}
 
     def states(self):
         """Of each task; of one with copies that of the last copy."""

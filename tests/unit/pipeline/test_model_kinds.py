@@ -1,13 +1,14 @@
 """A model type that is not complete does not exist: nobody trains one model's data as another's."""
 
 import inspect
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from pipeline.__main__ import main
-from pipeline.bootstrap import Asker, GiveUp, Pipeline
+from pipeline.bootstrap import Asked, Asker, GiveUp, Pipeline
 from pipeline.bootstrap.kinds import Kinds, model_types, served_types
 from pipeline.bootstrap.watches import watched_types
 from pipeline.bootstrap.wiring import Wiring
@@ -34,7 +35,11 @@ BY_HAND = {
     "restore",
     "proof",
 }
-VALUES = {"Asker": Asker("a test"), "TrainingResult": None}
+VALUES = {
+    "Asker": Asker("a test"),
+    "Asked": Asked("previous", datetime(2026, 5, 4, 11, 30, tzinfo=UTC)),
+    "TrainingResult": None,
+}
 OF_A_TYPE = sorted(
     name
     for name, method in inspect.getmembers(Pipeline, inspect.isfunction)
