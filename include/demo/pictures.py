@@ -71,6 +71,8 @@ def _kept(context: "BrowserContext", address: str, awaited: str, path: Path) -> 
         page.goto(address)
         place = page.frame_locator(frame) if frame else page
         place.locator(selector).first.wait_for()
+        # What is asked for later, such as replicas, Airflow and photos, belongs into the picture.
+        page.wait_for_load_state("networkidle")
         page.screenshot(path=path, full_page=True)
     except Error as error:
         return f"no picture: {error.message.splitlines()[0]}"

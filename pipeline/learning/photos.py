@@ -1,6 +1,7 @@
 """What a photo is: its hashes, its size, how bright, sharp and coloured it is, or why it cannot be used."""
 
 import hashlib
+from collections.abc import Sequence
 
 import cv2
 import imagehash
@@ -31,7 +32,7 @@ class PillowPhotoInspector:
             phash=int(str(perceptual), 16),
             width=width,
             height=height,
-            brightness=round(float(np.mean(pixels)) / 255, 4),
+            brightness=round(sum(cv2.mean(pixels)[:3]) / 3 / 255, 4),
             sharpness=_sharpness(pixels),
             descriptor=describe(pixels).tobytes(),
         )
@@ -48,10 +49,24 @@ def describe(pixels: npt.NDArray[np.uint8]) -> Floats:
     strays = cv2.GaussianBlur(lab, (0, 0), 2.5) - cv2.cvtColor(ground, cv2.COLOR_RGB2LAB).astype(np.float32)
     figures = []
     for difference in (lab - np.median(lab.reshape(-1, 3), axis=0), strays):
-        figures.append(np.percentile(difference.reshape(-1, 3), _QUANTILES, axis=0).ravel())
-        figures.append(np.percentile(np.linalg.norm(difference, axis=2), (*_QUANTILES, 99.8)))
-    figures.append(np.percentile(np.abs(cv2.Laplacian(lab[..., 0], cv2.CV_32F)), _QUANTILES))
+        figures.append(percentiles(difference.reshape(-1, 3), _QUANTILES).ravel())
+        figures.append(percentiles(np.linalg.norm(difference, axis=2).ravel(), (*_QUANTILES, 99.8)))
+    figures.append(percentiles(np.abs(cv2.Laplacian(lab[..., 0], cv2.CV_32F)).ravel(), _QUANTILES))
     return np.concatenate([*figures, *_blocks(lab)]).astype("<f4")
+
+
+def percentiles(values: Floats, wanted: Sequence[float]) -> Floats:
+    """As `numpy.percentile(values, wanted, axis=0)`: a number for each, of each column.
+
+    Sorting thousands of numbers takes a tenth of the time in which that function looks for ten of their percentiles,
+    and other threads run meanwhile.
+    """
+    ordered = np.sort(np.ascontiguousarray(values.T), axis=-1)
+    place = np.asarray(wanted) / 100 * (ordered.shape[-1] - 1)
+    below = place.astype(int)
+    above = np.minimum(below + 1, ordered.shape[-1] - 1)
+    lower, upper = ordered[..., below], ordered[..., above]
+    return (lower + (upper - lower) * (place - below)).T
 
 
 def _blocks(lab: Floats) -> list[Floats]:
@@ -61,9 +76,9 @@ def _blocks(lab: Floats) -> list[Floats]:
     spreads = np.sqrt(np.maximum(squares - means * means, 0))
     distances = np.linalg.norm(means - np.median(means, axis=0), axis=1)
     return [
-        np.percentile(distances, _TAIL),
-        np.percentile(spreads, (10, *_TAIL[:1], 75, 90, 98, 100), axis=0).ravel(),
-        np.percentile(means, (0, 2, 10, 50, 90, 98, 100), axis=0).ravel(),
+        percentiles(distances, _TAIL),
+        percentiles(spreads, (10, *_TAIL[:1], 75, 90, 98, 100)).ravel(),
+        percentiles(means, (0, 2, 10, 50, 90, 98, 100)).ravel(),
     ]
 
 

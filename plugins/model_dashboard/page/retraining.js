@@ -18,7 +18,7 @@ export function retraining() {
     running(r),
     bar("correctionsOf", r.corrections, r.needed),
     r.needed_people === null ? null : bar("peopleOf", r.people ?? 0, r.needed_people),
-    r.days === null ? el("p", {}, text("neverTrained")) : bar("daysOf", r.days, r.min_days),
+    r.days === null ? el("p", {}, text("neverTrained")) : r.min_days ? bar("daysOf", r.days, r.min_days) : null,
     el("p", { class: "quiet" }, text(r.urgent === null ? "beginsAtNight" : "begins", { cheap: r.cheap, urgent: r.urgent })),
     ...(state.overview.complete ? withheld(byId("retraining-panel")) : []),
     el("h3", {}, text("lastAnswers")),

@@ -4,11 +4,14 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 from PIL.ImageFilter import GaussianBlur
 
 from include.contract.preprocessing import to_input
-from pipeline.learning.photos import PillowPhotoInspector
+from pipeline.learning.photos import PillowPhotoInspector, percentiles
 from tests.corpus.photos import JPEG, PHOTOS, encoded, pixels
 
 # Pillow warns of big headers; here they are meant.
@@ -55,3 +58,12 @@ def test_a_blurred_photo_is_less_sharp_and_both_sizes_of_one_photo_are_alike():
 def test_a_photo_is_described_by_128_figures():
     described = np.frombuffer(PillowPhotoInspector().fingerprint(JPEG).descriptor, "<f4")
     assert described.shape == (128,) and np.isfinite(described).all()
+
+
+@given(
+    arrays("float32", st.tuples(st.integers(1, 50), st.integers(1, 3)), elements=st.floats(-1e3, 1e3, width=32)),
+    st.lists(st.floats(0, 100), min_size=1, max_size=5),
+)
+def test_percentiles_are_those_of_numpy(values, wanted):
+    assert np.allclose(percentiles(values, wanted), np.percentile(values, wanted, axis=0), rtol=1e-5, atol=1e-3)
+    assert np.allclose(percentiles(values[:, 0], wanted), np.percentile(values[:, 0], wanted), rtol=1e-5, atol=1e-3)
