@@ -11,10 +11,10 @@ from pipeline.backup_commands import BACKUP_COMMANDS
 from pipeline.bootstrap import (
     BACKBONES,
     MAX_EPOCHS,
-    Asked,
     GiveUp,
     Pipeline,
     RegistryBehind,
+    RollbackRequest,
     TrainingInterrupted,
     TryAgain,
     end_on_sigterm,
@@ -158,7 +158,7 @@ def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
 @click.option("--reason", required=True, help="Why; kept in the transition log.")
 def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     """Serve an earlier version again."""
-    pipeline, request_id, asked = Pipeline.from_env(), new_request(), Asked(target, datetime.now(UTC))
+    pipeline, request_id, asked = Pipeline.from_env(), new_request(), RollbackRequest(target, datetime.now(UTC))
     try:
         done = pipeline.roll_back(model_type, asked, actor, reason, request_id)
     except TryAgain as error:

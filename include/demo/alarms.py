@@ -13,7 +13,7 @@ from include.demo.story import INTAKE
 from include.stack.postgres import query
 from include.stack.runner import all_services
 from include.stack.supervision import Supervision
-from pipeline.bootstrap import Asked, Pipeline, TryAgain
+from pipeline.bootstrap import Pipeline, RollbackRequest, TryAgain
 
 _FIRES_SECONDS, _ENDS_SECONDS = 90.0, 120.0
 _REASON = "drill: somebody has to look at this"
@@ -145,7 +145,7 @@ class Alarms:
 
     def _roll_back(self, target: str, name: str) -> None:
         request_id = f"drill-alarm-{name}-{time.time_ns()}"
-        asked = Asked(target, datetime.now(UTC))
+        asked = RollbackRequest(target, datetime.now(UTC))
         self._pipeline.roll_back("LAUNDRY", asked, "drill", "drill: an alarm is tried", request_id)
 
     def _reconciled(self) -> None:

@@ -26,7 +26,7 @@ from include.stack.supervision import Supervision
 from pipeline.adapters.blessing_table import BlessingTable
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.s3 import S3ObjectStore
-from pipeline.bootstrap import Asked, Pipeline
+from pipeline.bootstrap import Pipeline, RollbackRequest
 from pipeline.domain.blessing import Override, OverrideKind
 
 MONITOR, PROMOTION, RETENTION = "live_accuracy_monitor", "model_promotion", "model_retention"
@@ -121,7 +121,7 @@ class Drill:
         finally:
             if self._history.champion() == self._stage.report.figures.get("bad_version"):
                 reason, request_id = "drill: the monitor did not roll back", f"drill-{self._stamp}"
-                asked = Asked(champion, datetime.now(UTC))
+                asked = RollbackRequest(champion, datetime.now(UTC))
                 self._pipeline.roll_back("LAUNDRY", asked, _ACTOR, reason, request_id)
 
     # Acts

@@ -34,7 +34,7 @@ from pipeline.domain.errors import TryAgain as TryAgain
 from pipeline.domain.errors import UnknownVersion as UnknownVersion
 from pipeline.domain.intake import AT_ONCE
 from pipeline.domain.learned import Learned
-from pipeline.domain.ledger import Asked as Asked
+from pipeline.domain.ledger import RollbackRequest as RollbackRequest
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import LATE_RUN as LATE_RUN
 from pipeline.domain.retraining import LONGEST_RUN as LONGEST_RUN

@@ -14,7 +14,7 @@ from pipeline.bootstrap.live_wiring import LiveWiring
 from pipeline.bootstrap.watches import recognise_copies, watch_of, watched
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.errors import ServiceUnavailable
-from pipeline.domain.ledger import Asked
+from pipeline.domain.ledger import RollbackRequest
 from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.serving import each_listed
 from pipeline.domain.transitions import By, TrialOf
@@ -121,12 +121,14 @@ class LiveSteps(BackupSteps):
         """What rolling back to `target`, a version or `previous`, would do now, and the question to ask a person."""
         return asdict(plan_rollback(self._w.transitions, served(model_type), target))
 
-    def roll_back(self, model_type: str, asked: Asked, actor: str, reason: str, request_id: str) -> dict[str, Any]:
+    def roll_back(
+        self, model_type: str, asked: RollbackRequest, actor: str, reason: str, request_id: str
+    ) -> dict[str, Any]:
         """Serve an earlier version again."""
         changed = roll_back(self._live.deployment, served(model_type), asked, By(actor, reason, request_id))
         return of_changed(changed)
 
-    def announce_failed_rollback(self, model_type: str, asked: Asked, request_id: str, reason: str) -> None:
+    def announce_failed_rollback(self, model_type: str, asked: RollbackRequest, request_id: str, reason: str) -> None:
         """Nobody tries this rollback again: people are told, unless it served after all."""
         by = By("roll_back", reason, request_id)
         announce_failed_rollback(self._live.deployment, served(model_type), asked, by)

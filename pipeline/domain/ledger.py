@@ -38,7 +38,7 @@ PREVIOUS = "previous"
 
 
 @dataclass(frozen=True)
-class Asked:
+class RollbackRequest:
     """What a rollback is about: `target` a version or `previous`, asked for `at`.
 
     `judged` is the champion that an automatic rollback condemns; None for a person's. `instead_of` is the champion that
@@ -137,8 +137,8 @@ class Ledger(History):
 
     # Going back
 
-    def roll_back(self, asked: Asked, by: By, at: datetime) -> ChampionChange:
-        """An earlier version serves again; see `Asked`."""
+    def roll_back(self, asked: RollbackRequest, by: By, at: datetime) -> ChampionChange:
+        """An earlier version serves again; see `RollbackRequest`."""
         act_id = f"rollback:{self.model_type}:{by.request_id}"
         if (earlier := self._earlier(act_id)) is not None:
             return earlier
@@ -154,7 +154,7 @@ class Ledger(History):
         tried = (act for act in self.unsettled if last[act.id] is Phase.UNCONFIRMED)
         return tuple(act for act in tried if isinstance(act, ChampionChange))
 
-    def demand_one_meaning(self, asked: Asked) -> None:
+    def demand_one_meaning(self, asked: RollbackRequest) -> None:
         """Raises `UnknownVersion` for a person's `previous` while nobody can be asked whether a promotion serves: the
         version before which one?
         """
@@ -261,7 +261,7 @@ class Ledger(History):
         if version in self.archived:
             raise UnknownVersion(f"{version} is archived: restore it before it serves")
 
-    def _demand_same_champion(self, asked: Asked) -> None:
+    def _demand_same_champion(self, asked: RollbackRequest) -> None:
         """Two people who press the button at once want one step back, not two."""
         if not self.reigns:
             return
@@ -276,7 +276,7 @@ class Ledger(History):
                 "asked for: look at it, and ask again if it still has to go"
             )
 
-    def _automatic_target(self, asked: Asked) -> str:
+    def _automatic_target(self, asked: RollbackRequest) -> str:
         if asked.judged in self.condemned:
             raise TakenDown(f"{asked.judged} was rolled back automatically once, and a person put it back")
         if self.freeze is not None:

@@ -1,14 +1,14 @@
 """Tell people when the model that had to go may still serve, because no further try is made without them."""
 
 from pipeline.domain.errors import GiveUp, StaleTransition
-from pipeline.domain.ledger import Asked
+from pipeline.domain.ledger import RollbackRequest
 from pipeline.domain.models import ModelType
 from pipeline.domain.outgoing_events import RollbackFailedEvent
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Deployment
 
 
-def announce_failed_rollback(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> None:
+def announce_failed_rollback(d: Deployment, model_type: ModelType, asked: RollbackRequest, by: By) -> None:
     """Tell that the request `by` ended without a rollback, so that the model that had to go may still serve.
 
     `by.reason` is what went wrong. Nothing is told of a rollback that did serve, whatever failed after it; of one that

@@ -7,7 +7,7 @@ registry. What is missing is finished by `reconcile`, and the log says so until 
 import logging
 
 from pipeline.domain.errors import GiveUp, RegistryBehind, TryAgain
-from pipeline.domain.ledger import Asked, Ledger
+from pipeline.domain.ledger import Ledger, RollbackRequest
 from pipeline.domain.models import ModelType
 from pipeline.domain.serving import outcome
 from pipeline.domain.transitions import By, ChampionChange, Entry, Phase
@@ -19,7 +19,7 @@ from pipeline.steps.settle import close, confirm, overtaken, tell_registry_behin
 log = logging.getLogger(__name__)
 
 
-def roll_back(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> ChangedChampion:
+def roll_back(d: Deployment, model_type: ModelType, asked: RollbackRequest, by: By) -> ChangedChampion:
     """Serve an earlier version again; `swap.missing` says which replicas are not back yet.
 
     Raises `UnknownVersion` with a sentence when there is nothing to go back to, `StaleTransition` when the champion

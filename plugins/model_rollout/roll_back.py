@@ -18,7 +18,7 @@ from plugins.refusals import Declined, Refusal, print_ending
 from plugins.steps import step
 
 if TYPE_CHECKING:
-    from pipeline.bootstrap import Asked
+    from pipeline.bootstrap import RollbackRequest
 
 MONITOR = "live_accuracy_monitor"
 # What the question named: an approval is for that version, whatever `previous` means by then, and instead of that one.
@@ -36,17 +36,17 @@ def page(context: Any) -> None:
 
 def page_about_verdict(context: Any) -> None:
     """The monitor found the champion too bad, and could not even start the rollback."""
-    from pipeline.bootstrap import Asked
+    from pipeline.bootstrap import RollbackRequest
 
     (watch,) = context["task"].upstream_task_ids
     seen = context["ti"].xcom_pull(task_ids=watch)
     # Now, not when this run began: the champion that it condemns may have begun to serve later.
-    asked = Asked(seen["target"], datetime.now(UTC), judged=seen["version"])
+    asked = RollbackRequest(seen["target"], datetime.now(UTC), judged=seen["version"])
     _tell_failure(context, context["task"].conf["model_type"], asked)
     print_ending(context.get("exception"))
 
 
-def _tell_failure(context: Any, model_type: str, asked: "Asked") -> None:
+def _tell_failure(context: Any, model_type: str, asked: "RollbackRequest") -> None:
     request_id, why = context["run_id"], what_ended(context)
     if away := keep_news(lambda p: p.announce_failed_rollback(model_type, asked, request_id, why)):
         tell_at_once(f"URGENT: {model_type} could not be rolled back to {asked.target}", f"{why} ({away})")
@@ -125,11 +125,11 @@ def _pointless_is_no_failure() -> Iterator[None]:
         raise
 
 
-def _asked(context: Any) -> "Asked":
+def _asked(context: Any) -> "RollbackRequest":
     """What the form of this run says."""
-    from pipeline.bootstrap import Asked
+    from pipeline.bootstrap import RollbackRequest
 
-    return Asked(context["params"]["target"], context["dag_run"].run_after, _judged(context))
+    return RollbackRequest(context["params"]["target"], context["dag_run"].run_after, _judged(context))
 
 
 def _judged(context: Context) -> str | None:

@@ -17,7 +17,7 @@ from airflow.sdk.execution_time.comms import GetXComSequenceSlice, XComResult, X
 
 from dags import live_accuracy_monitor, model_promotion, model_rollback
 from dags.model_retraining import laundry
-from pipeline.bootstrap import WATCHED_TYPES, Asked, CanaryEnded, GiveUp, StaleTransition, TryAgain
+from pipeline.bootstrap import WATCHED_TYPES, CanaryEnded, GiveUp, RollbackRequest, StaleTransition, TryAgain
 from pipeline.bootstrap.kinds import complete
 from pipeline.domain.transitions import By
 from plugins.faults import tell_failure
@@ -411,14 +411,14 @@ def ask(run):
 def test_a_persons_rollback_is_never_an_automatic_one(desk):
     assert rollback(judged="v1.1.0").do("roll_back") == {**CHANGED, "missing": []}
     assert desk.only("roll_back") == (
-        *("LAUNDRY", Asked("previous", ASKED_AT)),
+        *("LAUNDRY", RollbackRequest("previous", ASKED_AT)),
         *("kim", "too many wrong", "run-1"),
     )
 
 
 def test_a_rollback_of_nobody_in_particular_says_so(desk):
     rollback(user=None, model_type="FACE", target="v1.0.0").do("roll_back")
-    assert desk.only("roll_back")[:4] == ("FACE", Asked("v1.0.0", ASKED_AT), "a person", "too many wrong")
+    assert desk.only("roll_back")[:4] == ("FACE", RollbackRequest("v1.0.0", ASKED_AT), "a person", "too many wrong")
 
 
 def test_the_monitors_rollback_names_the_version_it_judged_and_never_asks(desk, questions):
@@ -426,7 +426,7 @@ def test_the_monitors_rollback_names_the_version_it_judged_and_never_asks(desk, 
     run.do("roll_back")
     assert questions == []
     assert desk.only("roll_back")[1:] == (
-        Asked("previous", ASKED_AT, judged="v1.1.0"),
+        RollbackRequest("previous", ASKED_AT, judged="v1.1.0"),
         *("live_accuracy_monitor", "too many wrong", "run-1"),
     )
 
@@ -482,7 +482,7 @@ def test_an_approval_is_for_the_version_in_the_question_and_as_old_as_the_reques
     ask(run)
     assert reply(run, "roll_back", "Approve") == {**CHANGED, "missing": []}
     assert desk.only("roll_back") == (
-        *("LAUNDRY", Asked("v1.1.3", ASKED_AT, instead_of="v1.2.0")),
+        *("LAUNDRY", RollbackRequest("v1.1.3", ASKED_AT, instead_of="v1.2.0")),
         *("lee", "too many wrong", "run-1"),
     )
 
@@ -495,7 +495,7 @@ def test_an_approved_rollback_is_tried_again_without_another_question(desk, ques
         reply(run, "roll_back", "Approve")
     run.do("roll_back")
     assert len(questions) == 1
-    allowed = (Asked("v1.1.3", ASKED_AT, instead_of="v1.2.0"), "lee")
+    allowed = (RollbackRequest("v1.1.3", ASKED_AT, instead_of="v1.2.0"), "lee")
     assert [values[1:3] for name, values, _ in desk.asked if name == "roll_back"] == [allowed] * 2
 
 
@@ -544,7 +544,7 @@ def test_a_rollback_that_failed_pages_even_while_the_broker_is_away(desk, form, 
     page({**rollback(**form).context("roll_back"), "exception": error})
     why = str(error) if error else "the task roll_back was killed before it ended"
     assert desk.asked == [
-        ("announce_failed_rollback", ("LAUNDRY", Asked("previous", ASKED_AT, judged), "run-1", why), {}),
+        ("announce_failed_rollback", ("LAUNDRY", RollbackRequest("previous", ASKED_AT, judged), "run-1", why), {}),
         ("untold", (), {}),
         ("publish_events", (), {}),
     ]
@@ -636,7 +636,7 @@ def test_a_swap_that_was_killed_is_announced_with_its_version(desk, killed, dag,
 def test_a_rollback_that_was_killed_pages(desk, killed, run_type, judged):
     killed(ROLLBACK, "roll_back", run_type=run_type, reason="too bad", judged="v1.2.0", target="v1.1.3")
     assert desk.only("announce_failed_rollback") == (
-        *("LAUNDRY", Asked("v1.1.3", ASKED_AT, judged)),
+        *("LAUNDRY", RollbackRequest("v1.1.3", ASKED_AT, judged)),
         *("run-1", "the task roll_back was killed before it ended"),
     )
     assert desk.names()[1:] == ["publish_events"]

@@ -12,7 +12,7 @@ from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.reading_table import ReadingTable
 from pipeline.adapters.s3 import S3ObjectStore
 from pipeline.domain.errors import ArchiveDamaged, ServiceUnavailable, StaleTransition, TryAgain
-from pipeline.domain.ledger import PREVIOUS, Asked
+from pipeline.domain.ledger import PREVIOUS, RollbackRequest
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.models import Artifact, ModelType, Status
 from pipeline.domain.retention import RetentionPolicy
@@ -102,7 +102,7 @@ class World:
         return watch(monitoring, LAUNDRY, LiveAccuracyPolicy(matured_minutes=0))
 
     def roll_back(self, request="one", target=PREVIOUS, judged=None, asked_at=None):
-        asked = Asked(target, asked_at or self.clock.now(), judged)
+        asked = RollbackRequest(target, asked_at or self.clock.now(), judged)
         return roll_back(self.deployment, LAUNDRY, asked, by(request))
 
     def serving(self):
@@ -274,7 +274,9 @@ def test_a_database_that_restarts_during_a_rollback_lets_nobody_overwrite_the_lo
     world.live("v1.0.0", "v1.1.0", "v1.2.0")
     first = Restarting(world)
     with pytest.raises(StaleTransition):
-        roll_back(replace(world.deployment, fleet=first), LAUNDRY, Asked("v1.0.0", world.clock.now()), by("first"))
+        roll_back(
+            replace(world.deployment, fleet=first), LAUNDRY, RollbackRequest("v1.0.0", world.clock.now()), by("first")
+        )
     assert first.other.change.version == "v1.1.0"
     assert world.champion() == "v1.1.0"
     world.reconcile()

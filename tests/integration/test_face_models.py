@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from faceserve.storage import S3Source
 from include.demo.people import DrawnPerson
 from include.stack.postgres import query
-from pipeline.bootstrap import Asked
+from pipeline.bootstrap import RollbackRequest
 from pipeline.bootstrap.faces import FacePipeline
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.faces.gate import FaceGatePolicy
@@ -135,6 +135,6 @@ def test_people_become_a_model_that_learns_from_doors_and_goes_back(services, pi
     assert sum(second["people"].values()) == 40, "without who was erased, with who is new"
     assert "0 corrections, 2 needed" in retrain(pipeline, monkeypatch)[1], "they are learned"
     assert world.client.compared("face", photo, identity=kept).threshold == second["threshold"]
-    pipeline.roll_back("FACE", Asked("previous", datetime.now(UTC)), "kim", "worse", "back-1")
+    pipeline.roll_back("FACE", RollbackRequest("previous", datetime.now(UTC)), "kim", "worse", "back-1")
     assert world.client.compared("face", photo).model_version == "v1.0.0"
     assert [row["version"] for row in pipeline.history("FACE")][-1] == "v1.0.0"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pipeline.domain.ledger import PREVIOUS, Asked
+from pipeline.domain.ledger import PREVIOUS, RollbackRequest
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.pruning import PruningPolicy
 from pipeline.domain.retention import RetentionPolicy
@@ -101,7 +101,7 @@ def _prune(world, d, fault, r):
 
 
 def _asked(r):
-    return Asked(r.of, r.at, r.judged, r.instead_of)
+    return RollbackRequest(r.of, r.at, r.judged, r.instead_of)
 
 
 def _roll_back(world, d, fault, r):
@@ -121,7 +121,7 @@ def _watch(world, d, fault, r):
     seen = watch(world.monitoring(fault), LAUNDRY, ACCURACY)
     if seen is None or not seen.decision.act:
         return seen
-    asked = Asked(seen.decision.target, r.at, seen.reading.version)
+    asked = RollbackRequest(seen.decision.target, r.at, seen.reading.version)
     return roll_back(d, LAUNDRY, asked, By(MONITOR, seen.decision.reason, r.id))
 
 

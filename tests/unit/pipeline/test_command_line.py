@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.__main__ import main
-from pipeline.bootstrap import Asked, Asker, GiveUp, Pipeline, TryAgain
+from pipeline.bootstrap import Asker, GiveUp, Pipeline, RollbackRequest, TryAgain
 from pipeline.bootstrap.faces import FacePipeline
 from pipeline.domain.errors import (
     DatasetRefused,
@@ -77,8 +77,11 @@ ASKED = [
     (("verify", *RUN), [("verify_accuracy", "r1"), ("verify_performance", "r1"), ("decide", "r1")]),
     (("register", *RUN), [("register", "r1")]),
     (("hot-swap", *FACE, "--version", "v1.0.0", *WHO), [("hot_swap", "FACE", "v1.0.0", *BY, REQUEST)]),
-    (("roll-back", *FACE, *WHO), [("roll_back", "FACE", Asked("previous", NOW), *BY, REQUEST)]),
-    (("roll-back", "--target", "v1.0.0", *WHO), [("roll_back", "LAUNDRY", Asked("v1.0.0", NOW), *BY, REQUEST)]),
+    (("roll-back", *FACE, *WHO), [("roll_back", "FACE", RollbackRequest("previous", NOW), *BY, REQUEST)]),
+    (
+        ("roll-back", "--target", "v1.0.0", *WHO),
+        [("roll_back", "LAUNDRY", RollbackRequest("v1.0.0", NOW), *BY, REQUEST)],
+    ),
     (("approve", *RUN, *WHO), [("approve", "r1", *BY)]),
     (("refuse", *RUN, *WHO), [("refuse", "r1", *BY)]),
     (("force-promote", "r1", *FACE, *WHO), [("force_promote", "FACE", "r1", *BY, REQUEST)]),
@@ -177,7 +180,7 @@ def calls(pipeline):
     """(method, arguments, (name, value) of named ones), all requests called the same, and every now, too."""
 
     def plain(value):
-        if isinstance(value, Asked):
+        if isinstance(value, RollbackRequest):
             assert datetime.now(UTC) - value.at < timedelta(minutes=10)
             return replace(value, at=NOW)
         return REQUEST if str(value).startswith("command-") else value

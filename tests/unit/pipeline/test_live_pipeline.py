@@ -9,7 +9,7 @@ import pytest
 
 from include.contract.tracing import OFF
 from pipeline.adapters.run_traces import RunTraces
-from pipeline.bootstrap import Asked, Fault, Pipeline, Place, end_on_sigterm
+from pipeline.bootstrap import Fault, Pipeline, Place, RollbackRequest, end_on_sigterm
 from pipeline.domain.errors import GiveUp, ServiceUnavailable, TrainingInterrupted
 from pipeline.domain.faces.watching import FaceWatchPolicy
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
@@ -97,7 +97,7 @@ def test_a_swap_that_failed_is_urgent_and_told_once(desk):
 
 def failed_rollbacks(desk, request, asked_at=None, judged=None):
     for _ in range(2):
-        asked = Asked("previous", asked_at or desk.world.clock.now(), judged)
+        asked = RollbackRequest("previous", asked_at or desk.world.clock.now(), judged)
         desk.pipeline.announce_failed_rollback("LAUNDRY", asked, request, "killed")
     return [e.payload["modelVersion"] for e in desk.world.outbox.pending() if e.type == "RollbackFailedEvent"]
 

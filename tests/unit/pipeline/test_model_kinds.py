@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.__main__ import main
-from pipeline.bootstrap import Asked, Asker, GiveUp, Pipeline
+from pipeline.bootstrap import Asker, GiveUp, Pipeline, RollbackRequest
 from pipeline.bootstrap.kinds import Kinds, model_types, served_types
 from pipeline.bootstrap.watches import watched_types
 from pipeline.bootstrap.wiring import Wiring
@@ -37,7 +37,7 @@ BY_HAND = {
 }
 VALUES = {
     "Asker": Asker("a test"),
-    "Asked": Asked("previous", datetime(2026, 5, 4, 11, 30, tzinfo=UTC)),
+    "RollbackRequest": RollbackRequest("previous", datetime(2026, 5, 4, 11, 30, tzinfo=UTC)),
     "TrainingResult": None,
 }
 OF_A_TYPE = sorted(

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from pipeline.domain.errors import CanaryEnded, GiveUp, NotBlessed, StaleTransition, UnknownVersion
-from pipeline.domain.ledger import PREVIOUS, Asked, Ledger
+from pipeline.domain.ledger import PREVIOUS, Ledger, RollbackRequest
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.transitions import By, ChampionChange, Entry, Phase, TrialOf
 from pipeline.domain.verification import VerificationPolicy
@@ -47,11 +47,11 @@ def force(ledger, name="v1.1.0", by=BY):
 
 
 def roll_back(ledger, by=BY):
-    return ledger.roll_back(Asked(PREVIOUS, LATER), by, LATER)
+    return ledger.roll_back(RollbackRequest(PREVIOUS, LATER), by, LATER)
 
 
 def take_down(ledger, by=BY):
-    return ledger.roll_back(Asked(PREVIOUS, LATER, "v1.1.0"), by, LATER)
+    return ledger.roll_back(RollbackRequest(PREVIOUS, LATER, "v1.1.0"), by, LATER)
 
 
 def clear_freeze(ledger, by=BY):

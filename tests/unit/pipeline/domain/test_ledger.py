@@ -14,7 +14,7 @@ from pipeline.domain.errors import (
     TakenDown,
     UnknownVersion,
 )
-from pipeline.domain.ledger import PREVIOUS, Asked, Ledger
+from pipeline.domain.ledger import PREVIOUS, Ledger, RollbackRequest
 from pipeline.domain.models import Artifact, ModelType, Status
 from pipeline.domain.transitions import By, Entry, Kind, Phase, TrialOf
 from pipeline.domain.verification import VerificationPolicy
@@ -46,7 +46,7 @@ def force(ledger, name, by=BY):
 
 
 def roll_back(ledger, target=PREVIOUS, by=BY, at=LATER, judged=None):
-    return ledger.roll_back(Asked(target, at, judged), by, LATER)
+    return ledger.roll_back(RollbackRequest(target, at, judged), by, LATER)
 
 
 # Going live
@@ -306,10 +306,12 @@ def test_two_people_who_ask_at_once_take_one_step_back():
 
 def test_an_approval_is_for_the_version_that_the_question_named_instead_of_the_one_that_served_then():
     ledger = a_history("promote v1.0.0", "promote v1.1.0", "promote v1.2.0")
-    allowed = Asked("v1.0.0", LATER, instead_of="v1.1.0")
+    allowed = RollbackRequest("v1.0.0", LATER, instead_of="v1.1.0")
     with pytest.raises(StaleTransition, match=r"about v1\.1\.0, but v1\.2\.0 serves"):
         ledger.roll_back(allowed, BY, LATER)
-    assert ledger.roll_back(Asked("v1.0.0", LATER, instead_of="v1.2.0"), BY, LATER).kind is Kind.ROLLBACK_MANUAL
+    assert (
+        ledger.roll_back(RollbackRequest("v1.0.0", LATER, instead_of="v1.2.0"), BY, LATER).kind is Kind.ROLLBACK_MANUAL
+    )
 
 
 @pytest.mark.parametrize(

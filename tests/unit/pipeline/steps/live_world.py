@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 
 from pipeline.domain.checks import Check, Outcome
-from pipeline.domain.ledger import PREVIOUS, Asked
+from pipeline.domain.ledger import PREVIOUS, RollbackRequest
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.models import Artifact, ModelType, Status
 from pipeline.domain.retention import RetentionPolicy
@@ -186,7 +186,7 @@ class World:
         return force_promote(self.deployment(fault), self.registration(fault), self.model_type, wanted, by_whom)
 
     def roll_back(self, target=PREVIOUS, request="request-1", fault=None, *, asked_at=None, judged=None):
-        asked = Asked(target, asked_at or self.clock.now(), judged)
+        asked = RollbackRequest(target, asked_at or self.clock.now(), judged)
         actor = "live_accuracy_monitor" if judged else "kim"
         return roll_back(self.deployment(fault), self.model_type, asked, by(request, actor, "too strict"))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.domain.errors import ModelRefused
-from pipeline.domain.ledger import PREVIOUS, Asked
+from pipeline.domain.ledger import PREVIOUS, RollbackRequest
 from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.ports.events import Message
 from pipeline.steps.announce_dead_letters import announce_dead_letters
@@ -41,7 +41,7 @@ def test_no_dead_letters_or_a_broker_out_of_reach_are_no_news():
 
 
 def announce(world, target=PREVIOUS, request="request-1", judged=None):
-    asked = Asked(target, world.clock.now(), judged)
+    asked = RollbackRequest(target, world.clock.now(), judged)
     announce_failed_rollback(world.deployment(), LAUNDRY, asked, by(request, reason="no replica answers"))
     return [event for event in world.outbox.pending() if event.type == "RollbackFailedEvent"]
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pipeline.domain.ledger import PREVIOUS, Asked
+from pipeline.domain.ledger import PREVIOUS, RollbackRequest
 from pipeline.domain.transitions import By, Entry, Phase
 from pipeline.steps.to_mend import to_mend
 from tests.builders import NOW
@@ -34,7 +34,7 @@ def test_a_trial_is_forgotten_after_its_hours_and_not_a_second_sooner():
 
 def test_each_thing_that_is_left_undone_is_a_sentence():
     history = mirrored("promote v1.0.0", "promote v1.1.0")
-    back = history.roll_back(Asked(PREVIOUS, NOW + timedelta(days=1)), BY, NOW)
+    back = history.roll_back(RollbackRequest(PREVIOUS, NOW + timedelta(days=1)), BY, NOW)
     failed = history.followed_by(Entry(Phase.FAILED, back, NOW, "replica-1 refused"))
     assert sentences(failed) == ["the rollback to v1.0.0 failed and was not repeated: replica-1 refused"]
     asked = history.followed_by(Entry(Phase.REQUESTED, back, NOW))
