@@ -4,7 +4,6 @@ On a new database of their own; then asked through the REST API for what people 
 """
 
 import asyncio
-import json
 import os
 import threading
 import time
@@ -33,6 +32,7 @@ from plugins import polling
 from plugins.task_events import trigger
 from tests.dags import doors
 from tests.dags.grid import Grid
+from tests.dags.telling import tell
 from tests.desk import Desk, Turns
 
 # `make test-slow` lets ten pass, as many as an Airflow of before paused a DAG after.
@@ -272,4 +272,4 @@ if __name__ == "__main__":
     url = api()
     seen |= asked(AirflowApi(url, "admin", "secret")) | people(url) | watched(url) | forced_live(url)
     seen |= told_no(url) | again(url) | {"doors": doors.asked(url)}
-    print("LIFECYCLE " + json.dumps(seen, default=str))
+    tell(seen)

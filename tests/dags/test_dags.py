@@ -4,9 +4,6 @@ import copy
 import importlib
 import json
 import math
-import os
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
@@ -25,15 +22,15 @@ from dags import (
     restore_test,
     task_confirmed_intake,
 )
-from include.stack.layout import REPOSITORY
 from pipeline.bootstrap import ALWAYS_ON, LONGEST_RUN
 from pipeline.domain.troubles import ON_DEMAND
 from plugins.faults import note_success, tell_failure, tell_overdue
 from plugins.model_rollout.hot_swap import announce_failure
 from plugins.model_rollout.roll_back import page, page_about_verdict
+from tests.dags.telling import found_by
 
 _PARSE = """
-import json, sys, time
+import sys, time
 began = time.process_time()
 from airflow.dag_processing.dagbag import DagBag
 ready = time.process_time()
@@ -41,7 +38,8 @@ bag = DagBag("dags")
 seconds = {"airflow": ready - began, "dags": time.process_time() - ready}
 heavy = {"tensorflow", "keras", "mlflow", "openvino", "cv2", "great_expectations"} & set(sys.modules)
 found = {"dags": sorted(bag.dag_ids), "errors": bag.import_errors, "heavy": sorted(heavy), "seconds": seconds}
-print(json.dumps(found))
+from tests.dags.telling import tell
+tell(found)
 """
 
 
@@ -49,11 +47,8 @@ print(json.dumps(found))
 def parsed(tmp_path_factory):
     """What a fresh process finds in the DAGs folder."""
     home = str(tmp_path_factory.mktemp("airflow"))
-    environment = {**os.environ, "AIRFLOW_HOME": home, "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(
-        [sys.executable, "-c", _PARSE], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+    found, _ = found_by("-c", _PARSE, variables={"AIRFLOW_HOME": home})
+    return found
 
 
 LAUNDRY = model_retraining.laundry

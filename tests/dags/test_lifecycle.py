@@ -1,9 +1,6 @@
 """The loop goes on by itself: real runs of the real DAGs through a quiet night, an outage, failures; odd requests."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -11,6 +8,7 @@ from include.stack.layout import REPOSITORY
 from pipeline.bootstrap import ALWAYS_ON
 from tests.dags.conftest import OUTSIDE
 from tests.dags.lifecycle import BAD, IN_A_ROW
+from tests.dags.telling import found_by
 
 DONE = {"wait_for_events", "drain", "consider", "due", "pauses"}
 
@@ -20,8 +18,7 @@ def seen(tmp_path_factory):
     home = tmp_path_factory.mktemp("airflow")
     passwords = {"admin": "secret", "viewer": "secret of viewer", "operator": "secret of operator"}
     (home / "passwords.json").write_text(json.dumps(passwords))
-    environment = {
-        **os.environ,
+    variables = {
         **OUTSIDE,
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
@@ -32,12 +29,9 @@ def seen(tmp_path_factory):
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer,operator:user",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__API_AUTH__JWT_SECRET": "secret of these tests, as long as it has to be: sixty-four bytes",
-        "PYTHONPATH": str(REPOSITORY),
     }
-    command = [sys.executable, "-m", "tests.dags.lifecycle"]
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
-    (found,) = [line for line in done.stdout.splitlines() if line.startswith("LIFECYCLE ")] or [done.stderr[-2000:]]
-    return json.loads(found.removeprefix("LIFECYCLE "))
+    found, _ = found_by("-m", "tests.dags.lifecycle", variables=variables)
+    return found
 
 
 def succeeded(run):

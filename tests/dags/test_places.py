@@ -1,6 +1,5 @@
 """Where tasks run when there are workers, and that without any nothing changes."""
 
-import json
 import os
 import subprocess
 import sys
@@ -14,11 +13,11 @@ from include.stack.layout import REPOSITORY
 from plugins import places
 from plugins.ready_executor import BesideSchedulerExecutor
 from tests.dags.conftest import OUTSIDE
+from tests.dags.telling import found_by
 from tests.dags.test_dags import ALL
 
 _BESIDE = "BesideSchedulerExecutor"
 _READ = """
-import json
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag("dags")
 seconds = lambda task: task.execution_timeout and task.execution_timeout.total_seconds()
@@ -31,7 +30,8 @@ told = CONFIG["task_queues"]
 queues = [[q.name, q.exchange.name, q.exchange.type, q.no_declare, q.exchange.no_declare] for q in told]
 of = lambda dag: dag.deadline[0] if isinstance(dag.deadline, list) else dag.deadline
 late = {name: of(dag).callback.executor for name, dag in bag.dags.items() if dag.deadline}
-print("READ " + json.dumps([bag.import_errors, found, queues, CONFIG["worker_enable_remote_control"], late]))
+from tests.dags.telling import tell
+tell([bag.import_errors, found, queues, CONFIG["worker_enable_remote_control"], late])
 """
 _CHOSEN = {"RETRAIN_EXECUTOR": "celery", "RETRAIN_SLICES_AT_ONCE": "6"}
 
@@ -41,17 +41,12 @@ def read(tmp_path_factory):
     """What a process reads in the DAGs folder and of Celery's settings where there are workers."""
     chosen = {**_CHOSEN, **executor_variables(_CHOSEN), "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow"))}
     variables = {
-        **os.environ,
         **OUTSIDE,
         **chosen,
-        "PYTHONPATH": str(REPOSITORY),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     }
     variables["AIRFLOW__CELERY__RESULT_BACKEND"] = "db+postgresql+psycopg2://celery@127.0.0.1:1/celery"
-    command = [sys.executable, "-c", _READ]
-    done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
-    (found,) = [line for line in done.stdout.splitlines() if line.startswith("READ ")] or [done.stderr[-2000:]]
-    errors, tasks, queues, commanded, late = json.loads(found.removeprefix("READ "))
+    (errors, tasks, queues, commanded, late), _ = found_by("-c", _READ, variables=variables)
     assert errors == {}
     return tasks, queues, commanded, late
 
@@ -156,7 +151,6 @@ def test_that_a_retraining_is_late_is_told_while_no_worker_takes_anything(read):
 
 
 _SENT = """
-import json
 from uuid import uuid4
 from airflow.executors.executor_loader import ExecutorLoader
 from airflow.executors.workloads import BundleInfo, ExecuteTask
@@ -168,7 +162,8 @@ executor = ExecutorLoader.import_default_executor_cls()[0](parallelism=4)
 executor.queue_workload(work, session=None)
 for _ in range(5):
     executor.heartbeat()
-print("READ " + json.dumps([len(executor.queued_tasks), [str(state) for state, _ in executor.event_buffer.values()]]))
+from tests.dags.telling import tell
+tell([len(executor.queued_tasks), [str(state) for state, _ in executor.event_buffer.values()]])
 """
 
 
@@ -178,8 +173,5 @@ def test_with_rabbitmq_away_a_task_waits_and_no_try_of_it_is_lost(tmp_path):
         "AIRFLOW__CELERY__BROKER_URL": "amqp://airflow@127.0.0.1:1/airflow",
         "AIRFLOW__CELERY__RESULT_BACKEND": f"db+sqlite:///{tmp_path}/results.db",
     }
-    command = [sys.executable, "-c", _SENT]
-    variables = {**os.environ, **chosen, **nobody, "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
-    (found,) = [line for line in done.stdout.splitlines() if line.startswith("READ ")] or [done.stderr[-2000:]]
-    assert json.loads(found.removeprefix("READ ")) == [1, []]
+    waiting, _ = found_by("-c", _SENT, variables={**chosen, **nobody})
+    assert waiting == [1, []]

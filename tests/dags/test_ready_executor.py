@@ -1,18 +1,12 @@
 """What the scheduler imports before its workers are forked."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
-from include.stack.layout import REPOSITORY
 from plugins.ready_executor import get_ready
 from tests.dags.conftest import OUTSIDE
+from tests.dags.telling import found_by
 
 _A_TASK_BEGINS = """
-import json
 import os
 import sys
 from airflow.executors.executor_loader import ExecutorLoader
@@ -33,30 +27,22 @@ from pipeline.settings import Settings
 LiveWiring(Wiring(Settings())).deployment
 known = {name.partition(".")[0] for name in before}
 imported = sorted({name.partition(".")[0] for name in sys.modules} - known)
-print("READY " + json.dumps([executor.__name__, threads, "grpc" in before, sorted(bag.dags), imported]))
+found = [executor.__name__, threads, "grpc" in before, sorted(bag.dags), imported]
+from tests.dags.telling import tell
+tell(found)
 """
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     variables = {
-        **os.environ,
         "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
         **OUTSIDE,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "plugins.ready_executor.ReadyLocalExecutor",
-        "PYTHONPATH": str(REPOSITORY),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", _A_TASK_BEGINS],
-        cwd=REPOSITORY,
-        env=variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    (found,) = [line for line in done.stdout.splitlines() if line.startswith("READY ")] or [done.stderr[-2000:]]
-    return json.loads(found.removeprefix("READY "))
+    found, _ = found_by("-c", _A_TASK_BEGINS, variables=variables)
+    return found
 
 
 def test_a_rollbacks_task_finds_everything_imported_but_grpc(seen):

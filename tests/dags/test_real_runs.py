@@ -1,16 +1,12 @@
 """Whole runs by Airflow itself, on a database of their own: what the grid shows in the end."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
 from include.stack.layout import REPOSITORY
+from tests.dags.telling import found_by
 
 _RUNS = """
-import json
+from tests.dags.telling import tell
 import os
 from datetime import UTC, datetime
 from airflow.utils.db import initdb
@@ -158,7 +154,7 @@ whole = {"complete_rollback": {"version": "v1.1.3"}}
 overtaken = Turns([PLAN, {**PLAN, "from_version": "v1.3.0"}])
 no = {"due": False, "rule": "running", "reason": "a retraining is already running: run-0"}
 quiet = run(Desk(begin_run=no), laundry)
-print("RUNS " + json.dumps({
+tell({
     "at once": run(Desk(**whole)),
     "overtaken": run(Desk(**whole, rollback_plan=overtaken), approval=True),
     "quiet": quiet,
@@ -167,30 +163,20 @@ print("RUNS " + json.dumps({
     "refused": refused(),
     "from its database": from_its_database(),
     "late": too_late,
-}))
+})
 """
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    environment = {
-        **os.environ,
+    variables = {
         "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
-        "PYTHONPATH": str(REPOSITORY),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", _RUNS],
-        cwd=REPOSITORY,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    (found,) = [line for line in done.stdout.splitlines() if line.startswith("RUNS ")] or [done.stderr[-2000:]]
-    return {**json.loads(found.removeprefix("RUNS ")), "log": done.stdout + done.stderr}
+    found, log = found_by("-c", _RUNS, variables=variables)
+    return {**found, "log": log}
 
 
 def test_a_rollback_without_a_question_ends_green_when_every_replica_is_back(runs):

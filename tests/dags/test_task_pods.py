@@ -1,9 +1,5 @@
 """Heavy tasks in pods of their own (`RETRAIN_EXECUTOR=kubernetes`), as the manifests have it."""
 
-import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import kubernetes_validate
@@ -19,12 +15,12 @@ from include.stack.layout import REPOSITORY
 from plugins import places
 from plugins.outside.connections import SOURCES
 from tests.dags.conftest import OUTSIDE
+from tests.dags.telling import found_by
 from tests.kubernetes_clients import rendered
 
 _K8S = REPOSITORY / "include/k8s"
 _IMAGE = "registry.example/laundry-training@sha256:" + "ab" * 32
 _READ = """
-import json
 from airflow.dag_processing.dagbag import DagBag
 from airflow.executors.executor_loader import ExecutorLoader
 from airflow.serialization.serialized_objects import DagSerialization
@@ -33,8 +29,9 @@ for dag in bag.dags.values():
     DagSerialization.to_dict(dag)
 tasks = [(f"{dag.dag_id}.{task.task_id}", task) for dag in bag.dags.values() for task in dag.tasks]
 found = {name: [task.executor, task.pool, task.executor_config.get("pod_override") is not None] for name, task in tasks}
-print("READ " + json.dumps([bag.import_errors, found, [str(ExecutorLoader.lookup_executor_name_by_str(e)) for e in
-    {task.executor for _, task in tasks if task.executor}]]))
+named = {task.executor for _, task in tasks if task.executor}
+from tests.dags.telling import tell
+tell([bag.import_errors, found, [str(ExecutorLoader.lookup_executor_name_by_str(one)) for one in named]])
 """
 
 
@@ -48,13 +45,10 @@ def told() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def read(told: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What a part of Airflow in the cluster reads in the DAGs folder."""
-    own = {"AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")), "PYTHONPATH": str(REPOSITORY)}
+    own = {"AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow"))}
     own |= {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__METRICS__OTEL_ON": "False"}
-    variables = {**os.environ, **OUTSIDE, **told, **own}
-    command = [sys.executable, "-c", _READ]
-    done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
-    (found,) = [line for line in done.stdout.splitlines() if line.startswith("READ ")] or [done.stderr[-2000:]]
-    return json.loads(found.removeprefix("READ "))
+    found, _ = found_by("-c", _READ, variables={**OUTSIDE, **told, **own})
+    return found
 
 
 def test_slices_and_verification_have_pods_and_what_takes_seconds_waits_for_none(read: Any) -> None:

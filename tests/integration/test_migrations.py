@@ -20,7 +20,7 @@ from pipeline.adapters.transition_log import TransitionLog
 from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.dataset import Split
 from pipeline.domain.events import parse_task_confirmed
-from pipeline.domain.ledger import Asked
+from pipeline.domain.ledger import RollbackRequest
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By, CanaryAbort, CanaryStart, Entry, Kind, Phase
 from tests.builders import BUCKETS, an_event, event_body
@@ -176,7 +176,7 @@ def test_the_history_of_before_goes_on(earlier):
     history = log.ledger(LAUNDRY)
     cleared = history.clear_freeze(By("lee", "wrong labels", "clearing"), now)
     history = log.append(history, Entry(Phase.NOTED, cleared, now))
-    back = history.roll_back(Asked("v1.3.0", now), By("lee", "it was right", "back"), now)
+    back = history.roll_back(RollbackRequest("v1.3.0", now), By("lee", "it was right", "back"), now)
     history = log.append(history, Entry(Phase.REQUESTED, back, now), Entry(Phase.SERVED, back, now))
     assert log.ledger(LAUNDRY) == history
     assert (history.champion, history.freeze, history.position) == ("v1.3.0", None, 15)
@@ -185,7 +185,8 @@ def test_the_history_of_before_goes_on(earlier):
 
 def test_a_request_that_was_served_before_the_update_is_still_the_same_request(earlier):
     migrate(earlier, _MIGRATIONS)
-    again = ledger(earlier).roll_back(Asked("previous", _AT), By("watch", "low", "watch-1"), _AT + timedelta(days=1))
+    watch = By("watch", "low", "watch-1")
+    again = ledger(earlier).roll_back(RollbackRequest("previous", _AT), watch, _AT + timedelta(days=1))
     assert (again.version, again.at) == ("v1.1.0", _AT + timedelta(hours=11))
 
 

@@ -23,7 +23,7 @@ from pipeline.adapters.postgres_programs import program, variables
 from pipeline.adapters.total_tables import TotalTables
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.adapters.version_table import VersionTable
-from pipeline.domain.ledger import Asked
+from pipeline.domain.ledger import RollbackRequest
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By, Entry, Phase
 from tests.builders import an_event
@@ -135,7 +135,7 @@ def test_the_history_says_the_same_as_before(mlops):
 def test_a_rollback_and_a_confirmation_go_on_where_they_were(mlops):
     log = TransitionLog(mlops)
     before = log.ledger(LAUNDRY)
-    back = before.roll_back(Asked("previous", NOW), By("kim", "after the upgrade", "upgrade-1"), NOW)
+    back = before.roll_back(RollbackRequest("previous", NOW), By("kim", "after the upgrade", "upgrade-1"), NOW)
     assert back.version == "v1.1.0"
     after = log.append(before, Entry(Phase.REQUESTED, back, NOW), Entry(Phase.SERVED, back, NOW))
     assert (log.ledger(LAUNDRY), after.champion) == (after, "v1.1.0")
