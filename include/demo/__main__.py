@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from include.demo.drill import MONITOR
+from include.demo.emptying import demand_nothing_of_others
 from include.demo.pictures import keep_pictures, tell
 from include.demo.stage import Stage, publish, refusals_as_sentences
 from include.demo.story import INTAKE, LEFT_FOR_YOU, RETRAINING, ROLLBACK, Size, Story
@@ -29,9 +30,13 @@ console = Console(highlight=False)
 @click.option("--requests-per-second", default=8.0, show_default=True, help="How often each replica is asked.")
 @click.option("--seed", default=1, show_default=True, help="Other photos, other mistakes.")
 def main(base_photos: int, live_photos: int, requests_per_second: float, seed: int) -> None:
-    """The whole loop on this machine: corrections in, a better model live, rolled back on demand."""
+    """The whole loop on this machine: corrections in, a better model live, rolled back on demand.
+
+    It begins with an empty stack: what an earlier demo left is deleted, and anything else keeps it from beginning.
+    """
     started, (load, *_) = time.monotonic(), os.getloadavg()
     stack = runner.up(default_root(), lambda text: console.print(f"  [green]✓[/] {text}"))
+    demand_nothing_of_others(stack)
     # The monitor of a demo looks every minute: not while everything is emptied, nor while latency is measured.
     pause_dags(stack, _PAUSED)
     reset(stack)

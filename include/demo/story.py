@@ -94,7 +94,7 @@ class Story:
         stage.act(f"{len(live)} pieces of laundry: the AI's verdict, then a branch manager's")
         helper_url = f"http://127.0.0.1:{stage.stack.port('helper')}"
         with stage.bar("confirming", len(live)) as done:
-            confirmed: list[Confirmed] = confirm_all(helper_url, seeding.garments(live, "TASK"), done)
+            confirmed: list[Confirmed] = confirm_all(helper_url, seeding.garments(live, "DEMO"), done)
         corrections = sum(c.corrected for c in confirmed)
         agreement = 1 - corrections / len(confirmed)
         stage.say(f"{corrections} verdicts corrected: the first model is right on {agreement:.1%}")
@@ -220,7 +220,7 @@ class Story:
     def _paint(self, specs: list[PhotoSpec]) -> list[bytes]:
         """Draw and upload the live photos in one process, which leaves the other core to the training."""
         endpoint = self._stage.stack.s3_endpoint
-        return seeding.upload(specs, "TASK", endpoint=endpoint, on_done=lambda: None, processes=1)
+        return seeding.upload(specs, "DEMO", endpoint=endpoint, on_done=lambda: None, processes=1)
 
     def _retrain(self, run_id: str) -> dict[str, Any]:
         """The first model, by `python -m pipeline`; its progress is in `.stack/logs/demo-pipeline.log`."""

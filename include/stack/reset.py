@@ -97,15 +97,20 @@ def _filled(cursor: Any) -> list[tuple[str, bool]]:
 
 def empty(stack: Stack, buckets: Sequence[str]) -> None:
     """Every object of these buckets."""
-    s3 = boto3.resource(
+    storage = object_storage(stack)
+    for bucket in buckets:
+        storage.Bucket(bucket).objects.all().delete()
+
+
+def object_storage(stack: Stack) -> Any:
+    """The stack's, with a login that may do anything in it."""
+    return boto3.resource(
         "s3",
         endpoint_url=stack.s3_endpoint,
         aws_access_key_id="retraining",
         aws_secret_access_key=stack.secrets["s3"],
         region_name="us-east-1",
     )
-    for bucket in buckets:
-        s3.Bucket(bucket).objects.all().delete()
 
 
 def purge(amqp_url: str) -> None:
