@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 600.0
 # How late a change may be written whose key is older, because it was begun earlier or by a slow clock.
-_LATE_SECONDS = 120.0
+_LATE_MILLISECONDS = 120_000
 _MAX_BYTES = 1 << 12
 # Milliseconds since 1970 in the keys of changes, so that the order of keys is theirs.
 _DIGITS = 15
@@ -25,19 +25,24 @@ _SHOWN_DIGITS = 12
 
 @dataclass(frozen=True)
 class Change:
-    """Of one `person`: `withdrawn`, who has no `name` any more, or somebody whose photo is to be looked at again."""
+    """Of one `person`: `withdrawn`, who has no `name` any more, or somebody whose photo is to be looked at again.
+
+    `after` are the milliseconds of the newest change that an enrolment could know of when it began. It enrolls nobody
+    again who withdrew since, however late or early its key is: a store is slow, and clocks differ.
+    """
 
     key: str
     person: str
     name: str
     withdrawn: bool
+    after: int = 0
 
 
 class ChangeLog:
     """One small object a change, which is kept for ten minutes, and `revision`, which names the last one.
 
     Keys are in the order of what caused what: each begins with the time, and is after all that were there, so that a
-    clock that is behind puts no enrolment before the withdrawal that it followed. Then each says of whom it is by
+    clock that is behind puts no withdrawal before the enrolment that it followed. Then each says of whom it is by
     `person_of`, as `pipeline backups erase-again` does, which knows no name of whom it takes out.
     """
 
@@ -61,14 +66,14 @@ class ChangeLog:
         """Around the writing of a photo, which is told afterwards: who reads of it must find it.
 
         A store may take its time with it, and its caller be gone long since: raises `Withdrew` if the person withdrew
-        meanwhile. Whoever withdraws after that look tells it after the photo was told, and finds the photo.
+        meanwhile. That look is for the caller alone: a withdrawal that came after `after` counts, seen or not.
         """
-        person, since = person_of(name), _now() - _LATE_SECONDS
-        known = self._of(person, since)
+        # All that are there: a clock that is ahead would see none of the last minutes.
+        person, after = person_of(name), max(map(_milliseconds, self._keys(0)), default=0)
         yield
-        known.add(self._tell(person, {"name": name, "withdrawn": False}))
-        found = [change for key in sorted(self._of(person, since) - known) if (change := self._read(key))]
-        if found and found[-1].withdrawn:
+        self._tell(person, {"name": name, "withdrawn": False, "after": after})
+        since = {key: change for key in self._keys(after) if person in key and (change := self._read(key))}
+        if person in withdrawn_of(since):
             raise Withdrew("this person withdrew while the photo was on its way: enroll again")
 
     def tell_withdrawn(self, name: str) -> str:
@@ -86,7 +91,7 @@ class ChangeLog:
 
     def _tell(self, person: str, said: Mapping[str, object]) -> str:
         """The change is written first, so that whoever reads the new revision finds it."""
-        newest = max(map(_milliseconds, self._keys(_now() - _LATE_SECONDS)), default=0)
+        newest = max(map(_milliseconds, self._keys(int(_now() * 1000) - _LATE_MILLISECONDS)), default=0)
         key = f"{max(newest + 1, int(_now() * 1000)):0{_DIGITS}d}-{person}-{uuid.uuid4().hex}"
         self._source.write(f"{self._prefix}{key}", json.dumps(said).encode())
         self._source.write(self._revision, key.encode())
@@ -94,9 +99,9 @@ class ChangeLog:
 
     def since(self, known: Mapping[str, Change]) -> Mapping[str, Change]:
         """By key, `known` ones and those that came after them, or a little before."""
-        newest = max(map(_milliseconds, known), default=0) / 1000
+        newest = max(map(_milliseconds, known), default=0)
         found = dict(known)
-        for key in self._keys(newest - _LATE_SECONDS):
+        for key in self._keys(newest - _LATE_MILLISECONDS):
             if key not in found and (change := self._read(key)) is not None:
                 found[key] = change
         return found
@@ -115,12 +120,10 @@ class ChangeLog:
             self._source.delete(f"{self._prefix}{key}")
         return left
 
-    def _of(self, person: str, since: float) -> set[str]:
-        return {key for key in self._keys(since) if person in key}
-
-    def _keys(self, after_seconds: float) -> list[str]:
-        after = f"{self._prefix}{max(0, int(after_seconds * 1000)):0{_DIGITS}d}"
-        found = (uri.removeprefix(self._prefix) for uri in self._source.names(self._prefix, after))
+    def _keys(self, since: int) -> list[str]:
+        """From these milliseconds on."""
+        first = f"{self._prefix}{max(0, since):0{_DIGITS}d}"
+        found = (uri.removeprefix(self._prefix) for uri in self._source.names(self._prefix, first))
         return [key for key in found if key[:_DIGITS].isdecimal()]
 
     def _read(self, key: str) -> Change | None:
@@ -129,7 +132,9 @@ class ChangeLog:
             said = json.loads(self._source.read(f"{self._prefix}{key}", _MAX_BYTES))
             withdrawn = said["withdrawn"] is True
             name = str(said.get("name", "") if withdrawn else said["name"])
-            return Change(key, person_of(name) if name else key.split("-")[1], name, withdrawn)
+            # An enrolment by an earlier build says nothing of it: what was told before it, it knew of.
+            after = int(said.get("after", _milliseconds(key)))
+            return Change(key, person_of(name) if name else key.split("-")[1], name, withdrawn, after)
         except (FileNotFoundError, ObjectRefused, TooLarge, ValueError, LookupError, TypeError) as error:
             # By an earlier build, or by hand: neither says what a key is.
             log.warning("a change in %s says nothing of anybody: %s", self._prefix, type(error).__name__)
@@ -137,9 +142,13 @@ class ChangeLog:
 
 
 def withdrawn_of(changes: Mapping[str, Change]) -> frozenset[str]:
-    """The people whose last change is a withdrawal."""
-    last = {changes[key].person: changes[key] for key in sorted(changes)}
-    return frozenset(person for person, change in last.items() if change.withdrawn)
+    """The people who withdrew, and whom nobody enrolled again who could know of that."""
+    enrolled: dict[str, int] = {}
+    for one in changes.values():
+        if not one.withdrawn:
+            enrolled[one.person] = max(one.after, enrolled.get(one.person, 0))
+    gone = (one for one in changes.values() if one.withdrawn)
+    return frozenset(one.person for one in gone if _milliseconds(one.key) > enrolled.get(one.person, -1))
 
 
 def person_of(name: str) -> str:
