@@ -9,8 +9,16 @@ from typing import Any
 from pipeline.domain.checksums import sha256
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import DatasetRefused
-from pipeline.domain.faces.copies import copies, nearly_one_picture
-from pipeline.domain.faces.identities import FacePhoto, FaceSelectionPolicy, Side, identity_of, in_two_splits, share_of
+from pipeline.domain.faces.copies import Near, nearly_one_picture
+from pipeline.domain.faces.identities import (
+    FacePhoto,
+    FaceSelectionPolicy,
+    Side,
+    identity_of,
+    in_two_splits,
+    share_of,
+    side_of,
+)
 
 _SHOWN = 3
 _REPEATED = "a newer photo of the same person shows the same, and stands for both"
@@ -94,13 +102,20 @@ class FaceDataset:
         aside = {one.photo_id for one in self.set_aside if one.photo_id and forgotten.takes_aside(one)}
         return aside | {photo.photo_id for photo in self.taken_by(forgotten)}
 
-    def nearly_one_picture(self) -> Sequence[FacePhoto]:
-        """Photos that nearly show what one of another person shows; whether they are copies, their vectors say."""
-        return list(dict.fromkeys(photo for pair in nearly_one_picture(self._of_people) for photo in pair))
+    def nearly_one_picture(self, looked_at: Iterable[FacePhoto]) -> Near:
+        """Photos that nearly show what one of another person shows; whether they are copies, their vectors say.
 
-    def copied(self, vectors: Mapping[str, bytes]) -> frozenset[str]:
-        """Those of them, by id, that are one photo of two people; `vectors` are theirs."""
-        return copies(nearly_one_picture(self._of_people), vectors)
+        Of all that were `looked_at`, chosen or not: a copy is one, too, of a photo that a newer one stands for, and of
+        one that was set aside.
+        """
+        chosen = dict.fromkeys(self._of_people)
+        return nearly_one_picture(list(chosen), [photo for photo in looked_at if photo not in chosen])
+
+    def beside(self, photos: Iterable[FacePhoto]) -> "FaceDataset":
+        """A list of those photos that are not among its own, each where its person stands."""
+        others = sorted(set(photos).difference(self._of_people), key=lambda photo: (photo.place, photo.photo_id))
+        of_sides = {side: tuple(one for one in others if side_of(one.identity) is side) for side in Side}
+        return FaceDataset(self.dataset_id, self.base_sha256, of_sides, ())
 
     @property
     def _of_people(self) -> Sequence[FacePhoto]:

@@ -1,7 +1,7 @@
 """Look at photos of people, put each person on a side for ever, and keep what the frozen network says of each photo."""
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,11 +10,10 @@ from pipeline.domain.faces.dataset import FaceDataset, Forgotten, SetAside
 from pipeline.domain.faces.identities import FacePhoto, Pictures, Side, identity_of, quality_of
 from pipeline.ports.faces import FaceMaking, Vectors
 from pipeline.steps.downloads import several_at_once
-from pipeline.steps.faces.embed import OnPhoto, embed, gives
+from pipeline.steps.faces.embed import OnPhoto, Unfit, gives, unfit
 from pipeline.steps.faces.stored_faces import (
     StoredFaces,
     begun,
-    drafted,
     drafts_of,
     frozen,
     make_room,
@@ -103,12 +102,15 @@ def _chosen(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer]
         demand_new(_needed(offered, faults), used, faults | _too_few(usable, chosen, making.selection.min_photos))
         through = _through(offered, looked)
         dataset = replace(chosen, impostors=_impostors(usable, chosen), through=through).without(forgotten)
-        drafted(making, run_id, dataset)
-        lost = embed(making, {photo.photo_id: one for photo, one in usable}, dataset, on_photo)
-        copied: frozenset[str] = frozenset() if lost else _copied(making, dataset)
-        if not lost and not copied:
+        if not (found := unfit(making, run_id, dataset, _known(looked, forgotten), on_photo)):
             return dataset
-        looked = [_left_out(one, lost, copied) for one in looked]
+        looked = [_left_out(one, found) for one in looked]
+
+
+def _known(looked: Sequence[_Looked], forgotten: Forgotten) -> dict[FacePhoto, Offered]:
+    """All that could be looked at, also what is set aside."""
+    found = ((one.found, one.offered) for one in looked if one.found is not None)
+    return {photo: offered for photo, offered in found if not forgotten.takes(photo)}
 
 
 def _was_read(one: _Looked) -> bool:
@@ -150,17 +152,11 @@ def _through(offer: Offer, looked: Sequence[_Looked]) -> str:
     return newest.isoformat() if newest else ""
 
 
-def _left_out(one: _Looked, lost: Mapping[str, str], copied: Collection[str]) -> _Looked:
+def _left_out(one: _Looked, found: Unfit) -> _Looked:
     place = one.offered.place
-    if place in lost:
-        return _Looked(one.offered, None, lost[place])
-    return replace(one, is_copied=True) if one.found and one.found.photo_id in copied else one
-
-
-def _copied(making: FaceMaking, dataset: FaceDataset) -> frozenset[str]:
-    """Photos, by id, that are filed under two people, saved again for one of them."""
-
-    return dataset.copied(vectors_by(making, dataset.base_sha256, dataset.nearly_one_picture()))
+    if place in found.lost:
+        return _Looked(one.offered, None, found.lost[place])
+    return replace(one, is_copied=True) if one.found and one.found.photo_id in found.copied else one
 
 
 def collected(making: FaceMaking, run_id: str) -> FaceDataset:
@@ -212,19 +208,6 @@ def vectors_of(making: FaceMaking, dataset: FaceDataset) -> Vectors:
         return dict(zip(ids, several_at_once(making.objects.read, uris), strict=True))
     except KeyError as gone:
         raise PhotosErased(dataset.dataset_id, [str(gone.args[0]).rpartition("/")[2]]) from None
-
-
-def vectors_by(making: FaceMaking, base_sha256: str, photos: Sequence[FacePhoto]) -> Vectors:
-    """What a network said of these photos, for whatever dataset, as far as it is kept."""
-
-    def read(photo: FacePhoto) -> bytes:
-        try:
-            return making.objects.read(vector_in(making, base_sha256, photo.photo_id))
-        except KeyError:
-            return b""
-
-    found = zip(photos, several_at_once(read, photos), strict=True)
-    return {photo.photo_id: vector for photo, vector in found if vector}
 
 
 def _looking(making: FaceMaking) -> Looking[Offered, _Looked]:

@@ -4,7 +4,8 @@ from pipeline.domain.faces.identities import Side
 from pipeline.domain.faces.measured import FaceMeasurement
 from pipeline.domain.models import ModelType
 from pipeline.ports.faces import FaceMaking, NamedHead
-from pipeline.steps.faces.collect import vectors_by, vectors_of
+from pipeline.steps.faces.collect import vectors_of
+from pipeline.steps.faces.embed import vectors_by
 from pipeline.steps.faces.learn import Candidate
 from pipeline.steps.look_up import champion
 

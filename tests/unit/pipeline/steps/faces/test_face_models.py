@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.checks import Outcome
+from pipeline.domain.checksums import sha256
 from pipeline.domain.errors import DatasetRefused, GiveUp, ModelRefused, NotBlessed
 from pipeline.domain.faces.dataset import FaceDataset
 from pipeline.domain.faces.gate import FaceCheck
@@ -104,6 +105,32 @@ def test_a_picture_that_was_saved_again_for_somebody_else_is_nobodys(world, one,
     assert {row.name for row in dataset.set_aside} == copied
     assert {row.reason for row in dataset.set_aside} <= {"the same picture is filed under another person, too"}
     assert len(dataset.of_person("p004")) == (2 if copied else 3)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 7)), min_size=1, max_size=6, unique=True), st.integers(0, 6)
+)
+@settings(max_examples=60)
+def test_a_picture_is_of_one_person_or_of_nobody_however_often_it_was_saved_again_and_for_whom(saved, newer):
+    """Also where a newer one of the same person stands for it, or so many are newer that it does not count."""
+    world = World(people=30)
+    world.folder.bodies = {name: body for name, body in world.folder.bodies.items() if body != b"p004:0"}
+    world.folder.bodies |= {f"p00{of}/8{again}.jpg": b"p004:0~%d" % again for of, again in saved}
+    world.folder.bodies |= {f"p004/9{n}.jpg": b"p004:9%d" % n for n in range(newer)}
+    bodies = {sha256(body): name for name, body in world.folder.bodies.items() if body.startswith(b"p004:0~")}
+    used = [photo.identity for photo in world.collect().every_photo() if photo.photo_id in bodies]
+    of_several = len({of for of, _ in saved}) > 1
+    assert len(used) <= 1 and not (used and of_several)
+
+
+def test_a_photo_that_others_were_only_compared_with_is_forgotten_with_its_person(world):
+    world.folder.bodies |= {f"p004/9{n}.jpg": b"p004:9%d" % n for n in range(5)}
+    world.folder.bodies["p000/9.jpg"] = world.folder.bodies["p004/0.jpg"] + b"~1"
+    compared = sha256(world.folder.bodies["p004/0.jpg"])
+    assert compared not in {photo.photo_id for photo in world.collect().every_photo()}
+    assert any(compared in uri for uri in world.objects.bodies)
+    world.erase("p004")
+    assert not any(compared in uri for uri in world.objects.bodies)
 
 
 def test_photos_of_two_people_that_are_alike_by_chance_are_both_used(world):
