@@ -1,10 +1,11 @@
 """What each connection is, and which settings it gives.
 
-A setting that the environment has wins, then its connection. Nothing is asked while DAG files are read.
+A setting that the environment has wins, then its connection; a login is one place's as a whole. Nothing is asked while
+DAG files are read.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -18,13 +19,23 @@ class NotUsable(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """`gives` are the settings' variables; without a connection that is `needed` nothing works."""
+    """`gives` are the settings' variables, `login` those of them that let in together; without a connection that is
+    `needed` nothing works.
+    """
 
     conn_id: str
     types: tuple[str, ...]
     gives: tuple[str, ...]
     read: Read
     needed: bool = True
+    login: tuple[str, ...] = ()
+
+    def wanted(self, unset: Set[str]) -> set[str]:
+        """What of it counts where these are not set: each for itself, but of a login all or nothing. Half of one place
+        and half of another would be a key that nobody gave.
+        """
+        apart = set(self.login) if not set(self.login) <= unset else set()
+        return (set(self.gives) & unset) - apart
 
     def values(self, connection: Any) -> dict[str, str]:
         """Raises `NotUsable`, without any secret."""
@@ -105,7 +116,8 @@ def _faceserve(connection: Any) -> dict[str, str]:
     return {**found, "RETRAIN_FACESERVE_TOKEN": connection.password} if connection.password else found
 
 
-_S3 = ("ENDPOINT", "REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
+_S3 = ("RETRAIN_S3_ENDPOINT", "RETRAIN_S3_REGION")
+_S3_LOGIN = ("RETRAIN_S3_ACCESS_KEY_ID", "RETRAIN_S3_SECRET_ACCESS_KEY", "RETRAIN_S3_SESSION_TOKEN")
 SOURCES = (
     Source("retraining_mlops", ("postgres",), ("RETRAIN_MLOPS_DSN",), _postgres("RETRAIN_MLOPS_DSN")),
     # Without it page Models looks with the role that writes.
@@ -119,7 +131,7 @@ SOURCES = (
     Source("retraining_helper", ("postgres",), ("RETRAIN_HELPER_DSN",), _postgres("RETRAIN_HELPER_DSN")),
     # Not needed without faces.
     Source("retraining_access", ("postgres",), ("RETRAIN_ACCESS_DSN",), _postgres("RETRAIN_ACCESS_DSN"), needed=False),
-    Source("retraining_s3", ("aws",), tuple(f"RETRAIN_S3_{name}" for name in _S3), _s3, needed=False),
+    Source("retraining_s3", ("aws",), (*_S3, *_S3_LOGIN), _s3, needed=False, login=_S3_LOGIN),
     Source("retraining_rabbitmq", ("amqp", "amqps"), ("RETRAIN_AMQP_URL",), _rabbitmq),
     Source("retraining_mlflow", ("http", "https"), ("RETRAIN_MLFLOW_URL",), _mlflow),
     Source(

@@ -5,7 +5,7 @@ The environment, then Airflow's connection or variable, then the default.
 
 import json
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from functools import lru_cache
 from typing import Any
 
@@ -59,11 +59,8 @@ def ask_airflow(unset: Collection[str]) -> Mapping[str, Any]:
     minute, found = int(time.monotonic() / _KEPT_SECONDS), dict[str, Outside]()
     try:
         for source in SOURCES:
-            # A connection counts as a whole or not at all: half from it and half from the environment would mix two
-            # keys.
-            if set(source.gives) <= set(unset):
-                place = f"connection {source.conn_id}"
-                found |= {name: Outside(raw, place) for name, raw in _values(source, minute).items()}
+            place = f"connection {source.conn_id}"
+            found |= {name: Outside(raw, place) for name, raw in _wanted(source, set(unset), minute).items()}
         place = f"variable {THRESHOLDS}"
         found |= {name: Outside(raw, place) for name, raw in _thresholds(minute).items() if name in unset}
     except NobodyKnows as error:
@@ -71,15 +68,25 @@ def ask_airflow(unset: Collection[str]) -> Mapping[str, Any]:
     return found
 
 
+def _wanted(source: Source, unset: Set[str], minute: int) -> Mapping[str, str]:
+    from pipeline.bootstrap import GiveUp
+
+    if not (wanted := source.wanted(unset)):
+        return {}
+    values = _values(source, minute)
+    if values is None and source.needed and wanted.issuperset(source.gives):
+        raise GiveUp(f"Airflow has no connection {source.conn_id}, and {' and '.join(source.gives)} is not set")
+    return {name: raw for name, raw in (values or {}).items() if name in wanted}
+
+
 @lru_cache(maxsize=len(SOURCES))
-def _values(source: Source, _minute: int) -> Mapping[str, str]:
+def _values(source: Source, _minute: int) -> Mapping[str, str] | None:
+    """None where there is no such connection."""
     from pipeline.bootstrap import GiveUp
 
     connection = find_connection(source.conn_id)
-    if connection is None and source.needed:
-        raise GiveUp(f"Airflow has no connection {source.conn_id}, and {' and '.join(source.gives)} is not set")
     try:
-        return source.values(connection) if connection is not None else {}
+        return source.values(connection) if connection is not None else None
     except NotUsable as error:
         raise GiveUp(f"connection {source.conn_id} {error}") from None
     except Exception as error:  # noqa: BLE001 - whatever a provider raises, its text may hold a secret

@@ -13,9 +13,12 @@ OUTSIDE = {
     "RETRAIN_HELPER_DSN": "postgresql://reader@127.0.0.1:1/helper",
     "RETRAIN_ACCESS_DSN": "postgresql://reader@127.0.0.1:1/access",
     "RETRAIN_S3_ENDPOINT": "http://127.0.0.1:1",
+    "RETRAIN_S3_REGION": "us-east-1",
+    "RETRAIN_S3_ACCESS_KEY_ID": "test",
     "RETRAIN_AMQP_URL": "amqp://guest@127.0.0.1:1/%2F",
     "RETRAIN_MLFLOW_URL": "http://127.0.0.1:1",
     "RETRAIN_FACESERVE_REPLICAS": '["127.0.0.1:1"]',
+    "RETRAIN_FACESERVE_TOKEN": "test",
     "AIRFLOW_VAR_RETRAINING_THRESHOLDS": "{}",
 }
 

@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import os
+import re
 from importlib import import_module
 from typing import Any
 
@@ -11,10 +13,16 @@ import yaml
 
 from include.stack.layout import REPOSITORY
 from plugins.outside.connections import SOURCES
+from plugins.outside.pipeline import variables_beside
+from tests.dags.test_outside import AS_SETTINGS, Vault, vault
+from tests.kubernetes_clients import rendered
+
+__all__ = ["vault"]
 
 _FOLDER = REPOSITORY / "include/k8s/airflow"
 _BASE = yaml.safe_load((_FOLDER / "values.yaml").read_text())
 _OVER = sorted(path.name for path in _FOLDER.glob("*.yaml") if path.name != "values.yaml")
+_TRY = (_FOLDER.parent / "try.sh").read_text()
 _SECRETS = [name for name in _OVER if name.startswith("secrets-")]
 
 
@@ -48,6 +56,34 @@ def test_what_a_connection_says_no_variable_of_the_environment_overrules(name: s
     assert not given & of_connections and given < before
     # Whoever has a key of S3 in a connection needs none beside it.
     assert before - given <= of_connections | {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+
+
+@pytest.mark.parametrize("overlay", sorted(path.name for path in (REPOSITORY / "include/k8s/overlays").iterdir()))
+@pytest.mark.parametrize("name", _SECRETS)
+def test_where_connections_keep_logins_a_task_has_all_of_them_beside_what_config_maps_say(
+    name: str, overlay: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid = _both(_values(name), _BASE)
+    maps = {
+        m["metadata"]["name"]: m["data"]
+        for m in rendered(_FOLDER.parent / "overlays" / overlay)
+        if m["kind"] == "ConfigMap"
+    }
+    said = [item for one in yaml.safe_load(laid["extraEnvFrom"]) for item in maps[one["configMapRef"]["name"]].items()]
+    # As try.sh completes them where S3 is not AWS.
+    said += [
+        (variable, "http://s3.example:9000")
+        for variable in re.findall(
+            r"\bRETRAIN_\w+", _TRY.partition("k patch configmap storage")[2].partition("; do")[0]
+        )
+    ]
+    for variable, value in [*said, *((variable, "told") for variable in _told(laid))]:
+        if variable.startswith("RETRAIN_"):
+            monkeypatch.setenv(variable, value)
+    had = {variable: os.environ.get(variable) or variables_beside().get(variable) for variable in AS_SETTINGS}
+    ours = {variable for variable, value in said if variable in AS_SETTINGS}
+    assert had == AS_SETTINGS | {variable: value for variable, value in said if variable in ours}
+    assert ours == {"RETRAIN_MLFLOW_URL", "RETRAIN_FACESERVE_REPLICAS", "RETRAIN_S3_ENDPOINT"}, "addresses, no login"
 
 
 def _told(values: dict[str, Any]) -> set[str]:

@@ -7,9 +7,12 @@ import sys
 import pytest
 from airflow.sdk import Connection
 from airflow.sdk.execution_time import supervisor
+from pydantic import SecretStr
 
 from include.stack.layout import REPOSITORY
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
+from pipeline.settings import Settings
+from pipeline.settings.variables import variables
 from plugins.outside import pipeline as outside
 from plugins.outside.connections import SOURCES
 from plugins.outside.show_settings import show_settings
@@ -95,9 +98,33 @@ def test_a_setting_of_the_environment_wins_and_its_connection_is_not_asked_for(v
     assert "retraining_mlops" not in vault.asked
 
 
-def test_a_connection_is_taken_whole_or_not_at_all(vault, monkeypatch):
-    monkeypatch.setenv("RETRAIN_S3_ENDPOINT", "http://elsewhere:9000")
-    assert not [name for name in outside.variables_beside() if name.startswith("RETRAIN_S3_")]
+@pytest.mark.parametrize("name", ["RETRAIN_S3_ENDPOINT", "RETRAIN_S3_REGION", "RETRAIN_FACESERVE_REPLICAS"])
+def test_an_address_of_the_environment_wins_for_itself_and_the_login_is_still_the_connections(vault, monkeypatch, name):
+    monkeypatch.setenv(name, '["elsewhere:9000"]')
+    assert outside.variables_beside() == {other: raw for other, raw in AS_SETTINGS.items() if other != name}
+
+
+@pytest.mark.parametrize(
+    "name", ["RETRAIN_S3_ACCESS_KEY_ID", "RETRAIN_S3_SECRET_ACCESS_KEY", "RETRAIN_S3_SESSION_TOKEN"]
+)
+def test_a_login_is_one_places_as_a_whole(vault, monkeypatch, name):
+    monkeypatch.setenv(name, "of-the-environment")
+    given = {name for name in outside.variables_beside() if name.startswith("RETRAIN_S3_")}
+    assert given == {"RETRAIN_S3_ENDPOINT", "RETRAIN_S3_REGION"}
+
+
+def test_every_secret_that_a_connection_gives_is_its_login_or_all_that_it_gives():
+    """Two secrets that two places may give apart would be mixed."""
+    secret = {variable.name for variable in variables(Settings) if variable.kind is SecretStr}
+    for source in SOURCES:
+        secrets = secret.intersection(source.gives)
+        assert len(secrets) <= 1 or secrets <= set(source.login), source.conn_id
+
+
+def test_of_a_connection_that_the_environment_gives_in_part_the_rest_may_be_missing(vault, monkeypatch):
+    monkeypatch.setenv("RETRAIN_FACESERVE_REPLICAS", '["here:8600"]')
+    del vault.connections["retraining_faceserve"]
+    assert outside.open_pipeline()._w.settings.faceserve_replicas == ("here:8600",)
 
 
 def test_without_a_connection_for_s3_the_machines_own_role_is_used(vault):
