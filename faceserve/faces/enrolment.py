@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,7 +16,7 @@ from faceserve.faces.comparison import Match, VectorComparisonEngine
 from faceserve.faces.features import FeatureExtractor
 from faceserve.faces.gallery import LOG_SECONDS, Gallery, named
 from faceserve.faces.kept import Known
-from faceserve.faces.portraits import Bounds, OnPhoto, demand_portrait
+from faceserve.faces.portraits import OnAnswer, suiting, suiting_the
 from faceserve.inference.batching import Batcher
 from faceserve.models.generation import Generation
 from faceserve.rollout.lifecycle import ModelLifecycleManager
@@ -71,20 +70,18 @@ class Enrolment:
     def enroll(self, model: str, identity: str, photo: bytes) -> int:
         """Add an identity or replace its photo; returns how many identities there are now.
 
-        Raises `BadRequest`, `BadPhoto`, `Overloaded`, `Withdrew` or `StorageUnavailable`.
+        The version that serves says what a photo has to show: where none does, nobody knows. Raises `BadRequest`,
+        `BadPhoto`, `NoModel`, `Overloaded`, `Withdrew` or `StorageUnavailable`.
         """
-        self._manager.slot(model)
+        snapshot = self._manager.snapshot(model)
         with self._change():
-            self._galleries[model].enroll(identity, photo, self._bounds(model))
+            self._galleries[model].enroll(identity, photo, suiting_the(lambda: snapshot.demand("")))
             return self._seen(model)
 
-    def looking(self, model: str) -> OnPhoto:
-        """What raises `BadPhoto` for a photo that shows too little for the version that serves."""
-        return partial(demand_portrait, self._bounds(model))
-
-    def _bounds(self, model: str) -> Bounds:
-        active = self._manager.snapshot(model).active
-        return active.portrait if active else None
+    @staticmethod
+    def looking(photo: bytes) -> OnAnswer:
+        """What raises `BadPhoto` before a version compares a photo that shows too little for it."""
+        return suiting(photo)
 
     def withdraw(self, model: str, identity: str) -> int:
         """Forget an identity, if it is there; returns how many there are now. Raises what `enroll` raises.

@@ -15,7 +15,7 @@ from faceserve.errors import BadPhoto, BadRequest, ObjectRefused, Refused, Withd
 from faceserve.faces.changes import KEPT_SECONDS, Change, ChangeLog, person_of, shown, withdrawn_of
 from faceserve.faces.features import FeatureExtractor, embedded_each
 from faceserve.faces.kept import KeptFaces, Known
-from faceserve.faces.portraits import Bounds, demand_portrait
+from faceserve.faces.portraits import OnPhoto
 from faceserve.inference.darkroom import Darkroom
 from faceserve.storage import Stores
 from include.contract.identity import can_be_enrolled, canonical
@@ -77,10 +77,10 @@ class Gallery:
         """Whether anybody can be enrolled."""
         return bool(self._prefix)
 
-    def enroll(self, identity: str, photo: bytes, bounds: Bounds = None) -> None:
-        """Keep a photo within the bounds. Raises `BadRequest`, `BadPhoto`, `Withdrew` or `StorageUnavailable`."""
+    def enroll(self, identity: str, photo: bytes, demand: OnPhoto = lambda photo, images: None) -> None:
+        """Keep a photo. Raises `BadRequest`, `BadPhoto`, `Withdrew`, `StorageUnavailable` or what `demand` does."""
         uri = self._uri(identity)
-        demand_portrait(bounds, photo, self._darkroom.decoded_next(photo))
+        demand(photo, self._darkroom.decoded_next(photo))
         try:
             with self._log.enrolling(named(identity)):
                 self._source.write(uri, photo)

@@ -29,7 +29,8 @@ _IDLE_SECONDS = 1.0
 class Asked:
     """What a request asks for; an empty `version` means the one that serves.
 
-    `deadline` is in seconds of the monotonic clock; `wanted` says whether the caller still waits.
+    `deadline` is in seconds of the monotonic clock; `wanted` says whether the caller still waits. `demand` raises what
+    the version that answers, and no other, refuses the images with.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Asked:
     deadline: float = float("inf")
     wanted: Callable[[], bool] = lambda: True
     size_bytes: int = 0
+    demand: Callable[[Generation, Images], None] = lambda generation, images: None
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Answering:
     def answer(self, asked: Asked, read: Callable[[], Images]) -> Answer:
         """`read` returns the images, uint8 RGB [N, 224, 224, 3]; it is called when the request has a place here.
 
-        Raises `ServingError`s: what `read`, the lease and the engine refuse.
+        Raises `ServingError`s: what `read`, the lease, `asked.demand` and the engine refuse.
         """
         with self._metrics.request(asked.model) as seen, self._admission.admitted(asked.size_bytes):
             self._manager.snapshot(asked.model).demand(asked.version)
@@ -107,6 +109,7 @@ class Answering:
         return Answer(output, lease.generation, lease.epoch, lease.side)
 
     def _inferred(self, asked: Asked, lease: Lease, images: Images) -> Answered:
+        asked.demand(lease.generation, images)
         engine = lease.generation.engine
         if not lease.apart:
             return self._batcher.infer(engine, images, asked.deadline, asked.wanted)
@@ -118,6 +121,7 @@ class Answering:
         active = self._manager.snapshot(asked.model).active
         with self._manager.lease(asked.model, active.version if active else "") as lease:
             seen.version, seen.side = lease.generation.version, "stable"
+            asked.demand(lease.generation, images)
             output = self._batcher.infer(lease.generation.engine, images, asked.deadline, asked.wanted)
             _note(seen, output, len(images))
             return Answer(output, lease.generation, lease.epoch, "stable")

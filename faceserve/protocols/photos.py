@@ -1,6 +1,6 @@
 """The inference service of `faceserve.v1`: photos in, verdicts, embeddings and enrolled faces out."""
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import grpc
 import numpy as np
@@ -18,7 +18,6 @@ from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 
 _MAX_MATCHES = 100
-Looking = Callable[[bytes, Images], None]
 
 
 class InferenceServicer(pb_grpc.InferenceServicer):
@@ -64,8 +63,8 @@ class InferenceServicer(pb_grpc.InferenceServicer):
     def Compare(self, request: pb.CompareRequest, context: grpc.ServicerContext) -> pb.CompareResponse:
         if request.count < 0:
             raise BadRequest(f"count is {request.count}: at most so many matches are asked for, 0 means one")
-        asked = _asked(request, context)
-        vector, found = self._embedding(request, asked, self._enrolment.looking(asked.model))
+        asked = replace(_asked(request, context), demand=self._enrolment.looking(request.image))
+        vector, found = self._embedding(request, asked)
         generation = found.generation
         if request.identity:
             matches = self._enrolment.with_one(generation, vector, request.identity, asked.deadline)
@@ -83,17 +82,9 @@ class InferenceServicer(pb_grpc.InferenceServicer):
         )
 
     def _embedding(
-        self,
-        request: pb.ExtractFeaturesRequest | pb.CompareRequest,
-        asked: Asked,
-        looked_at: Looking = lambda photo, images: None,
+        self, request: pb.ExtractFeaturesRequest | pb.CompareRequest, asked: Asked
     ) -> tuple[npt.NDArray[np.float32], Answer]:
-        def read() -> Images:
-            images = self._developed(request.image, asked)
-            looked_at(request.image, images)
-            return images
-
-        found = self._answering.answer(asked, read)
+        found = self._answering.answer(asked, lambda: self._developed(request.image, asked))
         return unit_length(found.output.features)[0], found
 
     def _photo(self, request: pb.ClassifyRequest, asked: Asked) -> Images:
