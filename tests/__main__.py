@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import click
+
 from include.stack.layout import REPOSITORY
 from tests import lifeline
 
@@ -57,7 +59,7 @@ PARTS = (
 )
 
 
-def main(parts: Sequence[Part] = PARTS) -> int:
+def run(parts: Sequence[Part] = PARTS) -> int:
     """Run all parts, even after one failed; 1 when any did, with its output once more at the end."""
     # Whoever is done takes the next one, so that both end at nearly the same time.
     with ThreadPoolExecutor(2) as two:
@@ -99,7 +101,12 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
-if __name__ == "__main__":
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
     _end_with_parent()
     lifeline.hold()
-    sys.exit(main())
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

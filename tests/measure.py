@@ -1,12 +1,13 @@
 """`python -m tests.measure [FOLDER]`: the size and shape of the code by package, as a table."""
 
 import ast
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import median
+
+import click
 
 REPOSITORY = Path(__file__).parents[1]
 CODE = ("pipeline", "faceserve", "include", "dags", "plugins")
@@ -172,5 +173,11 @@ def table(root: Path) -> str:
     return "\n".join([head, "|" + "---|" * 9, *(_row(n, of, known) for n, of in by_room.items()), "", ratios])
 
 
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("folder", type=click.Path(exists=True, path_type=Path), default=REPOSITORY)
+def main(folder: Path) -> None:
+    click.echo(table(folder))
+
+
 if __name__ == "__main__":
-    print(table(Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY))
+    main()

@@ -3,12 +3,16 @@
 import os
 import sys
 
+import click
+
 from include.docker.demands import demand_start
 from include.stack.airflow_program import become_airflow
 from include.stack.executor import distributed, executor_variables
 from pipeline.bootstrap import GiveUp
 
 
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("part")
 def main(part: str) -> None:
     """Becomes the part, so that signals reach it."""
     try:
@@ -21,4 +25,4 @@ def main(part: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -4,12 +4,12 @@ Each owner's is Secret `certificates-OWNER` of the namespace in which this runs,
 """
 
 import base64
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
+import click
 from kubernetes import client, config
 
 from include.stack.certificates import told
@@ -48,10 +48,12 @@ def _named(owner: str) -> str:
     return f"certificates-{owner}"
 
 
-def main(*names: str) -> None:
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("names", nargs=-1, metavar="NAME…")
+def main(names: tuple[str, ...]) -> None:
     config.load_incluster_config()
     told(Secrets(client.CoreV1Api(), _NAMESPACE.read_text().strip()), names)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -11,6 +11,8 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import click
+
 _SECONDS = 4
 
 
@@ -46,5 +48,12 @@ def healthy(kind: str, *arguments: str) -> bool:
         return False
 
 
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("kind", type=click.Choice(list(_CHECKS)))
+@click.argument("arguments", nargs=-1)
+def main(kind: str, arguments: tuple[str, ...]) -> None:
+    sys.exit(not healthy(kind, *arguments))
+
+
 if __name__ == "__main__":
-    sys.exit(not healthy(*sys.argv[1:]))
+    main()

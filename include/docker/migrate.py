@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import boto3
+import click
 from botocore.exceptions import ClientError
 
 from include.docker.demands import demand_start
@@ -101,10 +102,11 @@ STEPS: dict[str, Callable[[], None]] = {
 }
 
 
-def main(*wanted: str) -> None:
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("wanted", nargs=-1, type=click.Choice(list(STEPS)), metavar="[STEP]…")
+def main(wanted: tuple[str, ...]) -> None:
     """The steps of these names, all by default. Nothing is changed for an installation that could not start."""
-    if strangers := set(wanted) - set(STEPS):
-        sys.exit(f"refused: {', '.join(sorted(strangers))}: the steps are {', '.join(STEPS)}")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
         for name in wanted or STEPS:
             log.info("%s", name)
@@ -114,5 +116,4 @@ def main(*wanted: str) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    main(*sys.argv[1:])
+    main()

@@ -8,15 +8,16 @@ Passwords of that command are in `RABBITMQ_PASSWORD` and, of the others, `RABBIT
 import base64
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from include.contract import work_queues
 from include.contract.task_queue import ROUTING_KEY, dead_letters_of, queue_arguments
+from include.stack.variables import demanded
 
 ADMINISTRATOR = "retraining"
 _QUEUE = "mlops.task-confirmed"
@@ -148,10 +149,14 @@ def write(path: Path, passwords: Mapping[str, str], mode: int = 0o600) -> None:
     path.write_text(json.dumps(definitions(passwords)))
 
 
-def main(path: str, mode: str = "600") -> None:
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("mode", default="600")
+def main(file: Path, mode: str) -> None:
     """`mode` is as for chmod, because a broker that runs as another user has to read the file."""
-    write(Path(path), {secret: os.environ[f"{secret}_PASSWORD".upper()] for secret in SECRETS}, int(mode, 8))
+    passwords = demanded({secret: f"{secret}_PASSWORD".upper() for secret in SECRETS})
+    write(file, passwords, int(mode, 8))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import MutableMapping
 
+import click
+
 from include.stack.airflow_program import become_airflow
 from include.stack.executor import distributed, executor_variables
 
@@ -25,7 +27,15 @@ def without_what_no_worker_needs(variables: MutableMapping[str, str]) -> None:
         variables.pop(name, None)
 
 
-def main(queues: str, places: str, *more: str) -> None:
+# What follows the two is Airflow's, options too.
+_OF_AIRFLOW = {"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]}
+
+
+@click.command(help=__doc__, context_settings=_OF_AIRFLOW)
+@click.argument("queues")
+@click.argument("places")
+@click.argument("more", nargs=-1, type=click.UNPROCESSED)
+def main(queues: str, places: str, more: tuple[str, ...]) -> None:
     """`more` is for `airflow celery worker`."""
     if not distributed(os.environ):
         sys.exit("refused: nobody sends tasks to workers, RETRAIN_EXECUTOR=celery is set nowhere")
@@ -37,4 +47,4 @@ def main(queues: str, places: str, *more: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
 
+import click
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -257,9 +258,12 @@ def told(store: Store, names: Sequence[str]) -> None:
     print(f"new certificates: {', '.join(changed) or 'none'}", flush=True)
 
 
-def main(folder: str, *names: str) -> None:
-    told(Folders(Path(folder)), names)
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("names", nargs=-1, metavar="NAME…")
+def main(folder: Path, names: tuple[str, ...]) -> None:
+    told(Folders(folder), names)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -4,12 +4,13 @@
 `ENROLMENT_TOKENS`, divided by a space where one takes the place of another.
 """
 
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import click
+
 from include.stack import whole_files
+from include.stack.variables import demanded
 
 # The calls that each secret's token opens. The oldest secret keeps its name.
 SECRETS: Mapping[str, str] = {"lifecycle": "faceserve", "enrolment": "faceserve_enrolment"}
@@ -24,10 +25,12 @@ def write(folder: Path, calls: str, *tokens: str) -> None:
     whole_files.write(folder / calls, "".join(f"{token}\n" for token in tokens).encode(), mode=0o600)
 
 
-def main(folder: str) -> None:
-    for calls in SECRETS:
-        write(Path(folder), calls, *os.environ[f"{calls}_TOKENS".upper()].split())
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("folder", type=click.Path(path_type=Path))
+def main(folder: Path) -> None:
+    for calls, tokens in demanded({calls: f"{calls}_TOKENS".upper() for calls in SECRETS}).items():
+        write(folder, calls, *tokens.split())
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

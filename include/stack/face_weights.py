@@ -4,6 +4,7 @@
 whole and unchanged.
 """
 
+import argparse
 import hashlib
 import io
 import sys
@@ -48,7 +49,9 @@ def are_there(folder: Path, files: Mapping[str, str] = FILES) -> bool:
 
 
 def main() -> int:
-    folder = Path(sys.argv[1])
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("folder", type=Path)
+    folder = words.parse_args().folder
     if are_there(folder):
         return 0
     try:

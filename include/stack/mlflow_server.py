@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
+import click
+
 from include.stack.registry_logins import ACCOUNTS, ADMINISTRATOR, authorize
 
 _CONFIGURATION = """[mlflow]
@@ -50,6 +52,9 @@ def missing(variables: Mapping[str, str]) -> list[str]:
     return [account.variable for account in ACCOUNTS if not variables.get(account.variable, "").strip()]
 
 
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("host")
+@click.argument("port")
 def main(host: str, port: str) -> None:
     if absent := missing(os.environ):
         sys.exit(f"refused: {', '.join(absent)} must be set: MLflow lets nobody in without a password")
@@ -70,4 +75,4 @@ def _become(command: Sequence[str], *, extra_env: Mapping[str, str], **_: Any) -
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

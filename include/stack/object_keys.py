@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Mapping
 
+import click
+
 PIPELINE = "retraining"
 # The oldest keeps its name among the stack's secrets.
 SECRETS: Mapping[str, str] = {
@@ -30,7 +32,14 @@ def variable_of(component: str) -> str:
     return f"{SECRETS[component]}_SECRET_KEY".upper()
 
 
-def main(program: str, *words: str) -> None:
+# What follows the program is its own, options too.
+_OF_PROGRAM = {"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]}
+
+
+@click.command(help=__doc__, context_settings=_OF_PROGRAM)
+@click.argument("program")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def main(program: str, words: tuple[str, ...]) -> None:
     if missing := [variable_of(component) for component in SECRETS if not os.environ.get(variable_of(component))]:
         sys.exit(
             f"refused: {', '.join(missing)} must be set: without a key S3 would let everybody in, or its owner not"
@@ -41,4 +50,4 @@ def main(program: str, *words: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

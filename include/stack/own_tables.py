@@ -7,15 +7,17 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import click
+
 from include.stack.executor import pools
 from include.stack.layout import bin_folder
+from include.stack.variables import demanded
 
 _END_OF_OUTPUT = 300
 
@@ -81,8 +83,13 @@ def _run(command: list[str], variables: Mapping[str, str]) -> None:
         raise TablesError(f"{' '.join(command[1:3])} of {command[0]} failed: …{said}")
 
 
-if __name__ == "__main__":
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
     try:
-        migrate_mlflow(os.environ["MLFLOW_BACKEND_STORE_URI"])
+        migrate_mlflow(demanded({"store": "MLFLOW_BACKEND_STORE_URI"})["store"])
     except TablesError as error:
-        sys.exit(str(error))
+        raise click.ClickException(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from include.stack.whole_files import write
 
 
@@ -98,8 +100,11 @@ def _public_of(private: bytes) -> bytes:
     return key.public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo)
 
 
-def main(private: str, public: str = "") -> None:
-    keys = SigningKeys(Path(private), Path(public))
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("private", type=click.Path(path_type=Path))
+@click.argument("public", type=click.Path(path_type=Path), required=False)
+def main(private: Path, public: Path | None) -> None:
+    keys = SigningKeys(private, public or Path())
     try:
         if public:
             keys.make()
@@ -110,4 +115,4 @@ def main(private: str, public: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

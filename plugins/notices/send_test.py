@@ -7,6 +7,8 @@ import logging
 import os
 import sys
 
+import click
+
 from plugins.notices.channels import SMTP, WEBHOOK, open_channels
 
 _NOTICE = {"subject": "A test notice", "body": "Somebody tries whether notices of the retraining reach you."}
@@ -20,8 +22,13 @@ def send_test() -> int:
     return 0 if sent and all(sent.values()) else 1
 
 
-if __name__ == "__main__":
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     # Else Airflow takes this for a task without an api-server, and does not look into its own database.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     sys.exit(send_test())
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,8 @@ Not called `__main__`: Airflow imports the files of this folder under their own 
 import os
 import sys
 
+import click
+
 from plugins.outside.pipeline import ask_airflow
 
 
@@ -16,7 +18,8 @@ def show_settings() -> str:
     return settings_as_text(ask_airflow)
 
 
-if __name__ == "__main__":
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
     from pipeline.bootstrap import GiveUp, TryAgain
 
     # Else Airflow takes this for a task without an api-server, and does not look into its own database.
@@ -25,3 +28,7 @@ if __name__ == "__main__":
         print(show_settings())
     except (GiveUp, TryAgain) as error:
         sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

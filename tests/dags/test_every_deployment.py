@@ -149,7 +149,7 @@ def _set_up(where: str, made: MadeHere, monkeypatch: pytest.MonkeyPatch, tmp_pat
         monkeypatch.setenv(name, re.sub(r"\$\{.*?\}", "given", with_defaults))
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "k" * 43 + "=")
     assert one_shot["command"][:3] == ["python", "-m", "include.docker.migrate"]
-    migrate.main(*one_shot["command"][3:])
+    migrate.main(one_shot["command"][3:], standalone_mode=False)
 
 
 @pytest.mark.parametrize("where", ["local", "compose", *_OVERLAYS])

@@ -4,13 +4,14 @@ Prints the survivors and a score for each file and package, and fails when a pac
 that no test could tell from the code stand in `equivalent_mutants.toml` with the reason, and count as never made.
 """
 
-import argparse
 import sys
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
+
+import click
 
 from tests.measure import REPOSITORY
 from tests.mutation.mutants import Mutant, mutants_of
@@ -106,26 +107,26 @@ def package_of(file: str) -> str:
     return next(one for one in above if one in PACKAGES)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("files", nargs="*", help=f"files or folders below {', '.join(PACKAGES)}; all by default")
-    parser.add_argument("--sample", type=int, help="mutants of each file, drawn with a fixed seed; all by default")
-    parser.add_argument("--tests", nargs="*", help="instead of all that may notice")
-    arguments = parser.parse_args()
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("named", nargs=-1, metavar="[FILE]…")
+@click.option("--sample", type=int, help="Mutants of each file, drawn with a fixed seed; all by default.")
+@click.option("--tests", "only", multiple=True, help="Instead of all that may notice; may be said again.")
+def main(named: tuple[str, ...], sample: int | None, only: tuple[str, ...]) -> None:
+    """Files, or folders of them, below `PACKAGES`; all by default."""
     mutants: list[Mutant] = []
     made: dict[str, int] = {}
-    files = wanted_files(arguments.files)
+    files = wanted_files(named)
     for file in files:
-        drawn, made[file] = mutants_of(REPOSITORY / file, file, arguments.sample)
+        drawn, made[file] = mutants_of(REPOSITORY / file, file, sample)
         mutants += drawn
     print(f"{len(mutants)} of {sum(made.values())} mutants in {len(made)} files\n", flush=True)
-    tests = arguments.tests or list(dict.fromkeys(test for file in files for test in PACKAGES[package_of(file)]))
+    tests = only or list(dict.fromkeys(test for file in files for test in PACKAGES[package_of(file)]))
     scores = Scores(made)
     if failed := try_all(mutants, tests, scores.tell):
         sys.exit(f"these tests fail on the code as it is: {', '.join(failed)}")
     scores.print()
-    return 1 if scores.below() else 0
+    sys.exit(1 if scores.below() else 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

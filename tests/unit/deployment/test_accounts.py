@@ -16,6 +16,6 @@ def test_hashes_of_passwords_are_for_those_who_are_named(tmp_path, monkeypatch, 
     if before:
         file.write_text("of before")
         file.chmod(before)
-    main(str(file), *said)
+    main([str(file), *said], standalone_mode=False)
     assert file.stat().st_mode & 0o777 == mode
     assert len(json.loads(file.read_text())["users"]) == len(SECRETS)

@@ -236,6 +236,15 @@ def test_rules_and_runbook_ask_for_facts_that_are_told():
     assert asked - set(FAMILIES) == set()
 
 
+def test_nothing_that_the_runbook_says_no_alert_is_about_has_one():
+    """The words in italics are those that an alert about it would say."""
+    listed = RUNBOOK.partition("\nNo alert is about these")[2].partition("\n## ")[0]
+    unwatched = re.findall(r"^\| [^|*]*\*([\w ]+)\*", listed, re.MULTILINE)
+    told = {alert: f"{rule['annotations']['summary']} {_section(alert)}".lower() for alert, rule in ALERTS.items()}
+    assert unwatched
+    assert [(words, alert) for words in unwatched for alert in told if words in told[alert]] == []
+
+
 # Who is told
 
 

@@ -364,7 +364,7 @@ def test_the_replicas_tokens_are_known_to_who_calls_them_so_and_change_without_a
 def test_tokens_of_before_open_beside_those_of_now(tmp_path, monkeypatch):
     monkeypatch.setenv("LIFECYCLE_TOKENS", "new old")
     monkeypatch.setenv("ENROLMENT_TOKENS", "one ")
-    door_tokens.main(str(tmp_path))
+    door_tokens.main([str(tmp_path)], standalone_mode=False)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "lifecycle": "new\nold\n",
         "enrolment": "one\n",
@@ -576,7 +576,7 @@ def test_one_setting_of_people_moves_all_of_airflow_to_workers(monkeypatch):
     chosen = {"RETRAIN_EXECUTOR": "celery", "RETRAIN_SLICES_AT_ONCE": "4"}
     for variable, value in {**_variables(_SERVICES["airflow-scheduler"]), **chosen}.items():
         monkeypatch.setenv(variable, value)
-    airflow_part.main("scheduler")
+    airflow_part.main(["scheduler"], standalone_mode=False)
     assert became == ["scheduler"]
     assert {"AIRFLOW__CORE__EXECUTOR": pinned, "AIRFLOW__CORE__PARALLELISM": "9"} == executor_variables({})
     assert {name: os.environ[name] for name in executor_variables(chosen)} == executor_variables(chosen)

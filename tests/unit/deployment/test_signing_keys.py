@@ -159,12 +159,12 @@ def test_what_cannot_be_signed_yet_is_one_sentence_and_is_tried_again(stack, ask
 
 def test_in_containers_one_makes_the_keys_and_another_signs_the_models_of_before_once(tmp_path, asked, monkeypatch):
     private, public = tmp_path / "signing-key/signing.pem", tmp_path / "verifying-key/verifying.pem"
-    signing_keys.main(str(private), str(public))
+    signing_keys.main([str(private), str(public)], standalone_mode=False)
     check(MANIFEST, sign(MANIFEST, private), public)
     for _ in range(2):
-        signing_keys.main(str(private))
+        signing_keys.main([str(private)], standalone_mode=False)
     assert len(asked) == 1
     (private.parent / "earlier-models-signed").unlink()
     asked.failing = True
     with pytest.raises(SystemExit, match="refused: the models of before cannot be signed"):
-        signing_keys.main(str(private))
+        signing_keys.main([str(private)], standalone_mode=False)

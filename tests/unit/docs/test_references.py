@@ -3,12 +3,17 @@
 import re
 from collections.abc import Callable, Iterable
 
-import click
 import pytest
 
-from pipeline.__main__ import main as pipeline_commands
-from tests.unit.docs.references import ROOT, anchor, documents, headings, lines
+from faceserve.settings import Settings as ModelServer
+from include.access_service.settings import Settings as AccessService
+from include.helper_service.settings import Settings as HelperService
+from pipeline.settings import Settings
+from pipeline.settings.variables import variables
+from tests.unit.docs import programs
+from tests.unit.docs.references import ROOMS, ROOT, anchor, documents, headings, lines, words_of_code
 
+_CHANGELOG = "CHANGELOG.md"
 # Has letters and numbers of its own, those of the paper it follows.
 _ML_TEST_SCORE = "include/ml-test-score.md"
 _SPEC, _DECISIONS, _INVARIANTS = (ROOT / "include" / name for name in ("spec.md", "adr/README.md", "reliability.md"))
@@ -21,7 +26,15 @@ RECORDS = re.compile(r"ADR (\d{4}(?:(?:, | and )\d{4})*)")
 OUTSIDE = re.compile(r"\b((?:UC|QAS|DD)-\d{2})\b")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(r"`((?:dags|plugins|pipeline|faceserve|include|tests)/[\w./-]*)`")
-COMMAND = re.compile(r"python -m pipeline ((?![`{])[^`#\n]+)")
+COMMAND = re.compile(r"python -m ([a-z_]+(?:\.[a-z_]+)*)((?: (?![`{])[^`#\n)]*)?)")
+STARTED = re.compile(r"python, -m, ([\w.]+)([^\]]*)\]")
+VARIABLE = re.compile(r"(?<![\w…])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w…*])")
+GONE = re.compile(r"`(\w+)` is gone")
+# Of Docker Compose, CUDA, OpenTelemetry, HTTP/2 and sysexits.h; a placeholder of a script.
+NAMES_OF_OTHERS = {
+    *("COMPOSE_PROFILES", "CUDA_VISIBLE_DEVICES", "OTEL_TRACES_SAMPLER_ARG", "REFUSED_STREAM", "EX_TEMPFAIL"),
+    "SITE_PACKAGES",
+}
 VERB = re.compile(r"(?:`|^)make ([a-z][a-z-]*)")
 
 
@@ -77,6 +90,29 @@ def test_links_of_a_page_lead_somewhere(page):
     assert broken == []
 
 
+def test_every_page_is_reached_from_those_that_people_begin_with():
+    reached, ahead = set(), [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    while ahead:
+        page = ahead.pop()
+        if page not in reached and page.suffix == ".md" and page.exists():
+            reached.add(page)
+            # A changelog names all that there ever was.
+            found = LINK.findall(page.read_text()) if page.name != _CHANGELOG else []
+            targets = ((page.parent / target.partition("#")[0]).resolve() for target in found)
+            ahead += [target / "README.md" if target.is_dir() else target for target in targets]
+    assert [str(page.relative_to(ROOT)) for page in documents() if page not in reached] == []
+
+
+# Those of `plugins/` are named by what they do.
+@pytest.mark.parametrize("room", sorted({*ROOMS} - {"plugins"}))
+def test_the_layout_in_the_readme_names_every_folder_of_a_room(room):
+    row = re.search(rf"^{room}/ +(.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert row is not None
+    folders = {path.parent.name for path in (ROOT / room).glob("*/*") if path.is_file() and path.suffix != ".pyc"}
+    named = set(re.findall(r"[a-z_0-9]+", row[1]))
+    assert folders <= named
+
+
 def test_paths_lead_to_files():
     named = [(path, line) for line in lines() for path in PATH.findall(line.text)]
     missing = [str(line) for path, line in named if not (ROOT / path).exists()]
@@ -84,8 +120,40 @@ def test_paths_lead_to_files():
 
 
 def test_commands_exist_with_their_options():
-    wrong = (f"{line}: {fault}" for line in lines() for said in COMMAND.findall(line.text) if (fault := _fault(said)))
-    assert list(wrong) == []
+    said = [(line, *found) for line in lines() for found in COMMAND.findall(line.text)]
+    started = [
+        (line, module, words.replace(", ", " ")) for line in lines() for module, words in STARTED.findall(line.text)
+    ]
+    assert len(said) > 200 and len(started) > 20
+    faults = ((line, programs.fault(module, words)) for line, module, words in said + started)
+    assert [f"{line}: {fault}" for line, fault in faults if fault] == []
+
+
+def test_every_command_is_in_a_page():
+    pages = "\n".join(page.read_text() for page in documents() if page.name != _CHANGELOG)
+    called = [name for name, _ in programs.commands()]
+    assert [name for name in called if not re.search(rf"(python -m pipeline |`){name}\b", pages)] == []
+
+
+def test_settings_and_variables_exist():
+    """The name of a setting, or one that stands in what runs."""
+    of_servers = (
+        f"{one.model_config['env_prefix']}{field}".upper()
+        for one in (ModelServer, HelperService, AccessService)
+        for field in one.model_fields
+    )
+    known = {*(one.name for one in variables(Settings)), *of_servers, *words_of_code(), *NAMES_OF_OTHERS}
+    prose = [line for line in lines() if not line.path.startswith("tests/") and not line.path.endswith(".sql")]
+    found = [(name, line) for line in prose for name in VARIABLE.findall(line.text) if name not in known]
+    assert [f"{name}, {line}" for name, line in found if name not in GONE.findall(line.text)] == []
+
+
+@pytest.mark.parametrize(
+    "said", ["`RETRAIN_NO_SUCH_SETTING=1`", "set FACESERVE_NOTHING", "`HELPER_NOBODY` or", "(`STACK_NOWHERE`)"]
+)
+def test_a_variable_that_does_not_exist_is_found(said):
+    (name,) = VARIABLE.findall(said)
+    assert name not in words_of_code()
 
 
 def test_verbs_of_make_exist():
@@ -94,9 +162,38 @@ def test_verbs_of_make_exist():
     assert [str(line) for line in pages for verb in VERB.findall(line.text) if verb not in known] == []
 
 
-@pytest.mark.parametrize("said", ["rollback", "roll-back --why x", "dead-letters look", "lineage"])
-def test_a_command_that_does_not_exist_is_found(said):
-    assert _fault(said) is not None
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("pipeline", "rollback"),
+        ("pipeline", "roll-back --why x"),
+        ("pipeline", "dead-letters look"),
+        ("pipeline", "lineage"),
+        ("include.stack", "restart --now"),
+        ("include.stack", "rotate nobody"),
+        ("include.stack.object_rights", "nobody"),
+        ("include.bench", "run nothing"),
+        ("include.docker.health", "alive"),
+        ("include.stack.layout", ""),
+        ("tests.nowhere", ""),
+    ],
+)
+def test_a_command_that_does_not_exist_is_found(module, said):
+    assert programs.fault(module, said) is not None
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("pipeline", "dead-letters list|show"),
+        ("include.stack", "rotate NAME"),
+        ("include.bench", "run serving"),
+        ("include.stack.airflow_worker", "gpu,cpu-heavy 1 --any-of-airflow"),
+        ("pytest", "--whatever"),
+    ],
+)
+def test_a_command_that_exists_is_none(module, said):
+    assert programs.fault(module, said) is None
 
 
 def _dangling(
@@ -114,20 +211,3 @@ def _dangling(
 
 def _defined(pattern: str, page: str) -> set[str]:
     return set(re.findall(pattern, page, re.MULTILINE))
-
-
-def _fault(said: str) -> str | None:
-    """What is wrong with the words after `python -m pipeline`; None when they are a command with its options."""
-    words, command, path = said.replace("…", " ").split(), pipeline_commands, []
-    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        path.append(words[0])
-        # A few commands of a group may be named at once: `dead-letters list|show`.
-        found = [command.commands.get(name) for name in words.pop(0).rstrip(",.;:)").split("|")]
-        if not all(found):
-            return f"no command {' '.join(path)}"
-        command = found[0]
-    if isinstance(command, click.Group) and path and not words:
-        return f"{' '.join(path)} needs a command"
-    known = {option for parameter in command.params for option in parameter.opts} | {"-h", "--help"}
-    unknown = [word for word in words if re.fullmatch(r"--[a-z-]+", word) and word not in known]
-    return f"{' '.join(path)} has no option {', '.join(unknown)}" if unknown else None

@@ -3,6 +3,8 @@
 import ast
 import re
 
+from pipeline.bootstrap.kinds import MADE_ELSEWHERE
+from tests.unit.docs.programs import commands
 from tests.unit.docs.references import ROOT
 
 
@@ -26,6 +28,18 @@ def test_every_refusal_that_the_runbook_quotes_is_one():
     assert len(quoted()) > 8
     wrong = [quote for quote in quoted() if not any(_said(quote, sentence) for sentence in said)]
     assert wrong == []
+
+
+def test_the_runbook_names_the_commands_that_take_a_face_model_and_no_others():
+    (face,) = MADE_ELSEWHERE
+    sentence = re.search(rf"^`{face}` may be said to ([^:]+):", (ROOT / "include/runbook.md").read_text(), re.MULTILINE)
+    take = {
+        name
+        for name, command in commands()
+        for option in command.params
+        if "--model-type" in option.opts and face in option.metavar
+    }
+    assert sentence and set(re.findall(r"`([a-z- ]+)`", sentence[1])) == take
 
 
 def _said(quote: str, sentence: str) -> bool:
