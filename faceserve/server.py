@@ -121,7 +121,8 @@ class Server:
         self.lifecycle_port = self._lifecycle.bind((s.host, s.lifecycle_port), self._doors.tls("lifecycle"))
         self._probed = None if s.health_port is None else self._port({}, self._connections.probes, [])
         self.health_port = self._probed.bind((s.host, s.health_port or 0)) if self._probed else None
-        self._waits = HttpWaits(PATIENCE.message_seconds, PATIENCE.silence_seconds, s.drain_seconds)
+        silence = PATIENCE.silence_seconds
+        self._waits = HttpWaits(PATIENCE.message_seconds, silence, s.drain_seconds, s.connection_age_seconds)
         self._http = None if s.http_port is None else self._http_port(s.http_port)
         metrics = (s.host, s.metrics_port)
         self._scraped = (
@@ -252,9 +253,9 @@ class Server:
     def _port(self, rooms: Mapping[str, Room], connections: int, doors: list[grpc.ServerInterceptor]) -> Port:
         """Every call comes through its doors before it has a place."""
         s = self._settings
-        limits = PortLimits(PATIENCE, s.max_message_bytes, connections, s.max_queued_mb << 20)
+        held = connections, s.max_queued_mb << 20, s.connection_age_seconds
         around = [*([self._traces.interceptor()] if self._traces else []), self._draining, *doors]
-        return Port(rooms, limits, self.health, around)
+        return Port(rooms, PortLimits(PATIENCE, s.max_message_bytes, *held), self.health, around)
 
     @property
     def _ports(self) -> list[Port]:

@@ -119,6 +119,9 @@ class Settings(BaseSettings):
     larger than all that is decoded alone, and none that takes more than 700 MB."""
     max_message_bytes: Annotated[int, Field(ge=LEAST_MESSAGE_BYTES, le=1 << 30)] = 34 * 1024 * 1024
     """Largest request, in bytes: at least one image as a raw tensor, at most as many as `FACESERVE_MAX_QUEUED_MB`."""
+    connection_age_seconds: Annotated[float, Field(gt=0, le=86_400)] = 300.0
+    """When a caller is asked to connect anew, within a tenth more or less: then it hears of replicas that have come
+    since, and shows its certificate again. No call is cut off by it, but streams an hour later."""
     calm_ms: Annotated[float, Field(ge=0, le=60_000)] = 150.0
     """How long requests get to catch up after a candidate was loaded, and again before a replaced version is freed."""
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0

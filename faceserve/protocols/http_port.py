@@ -22,12 +22,14 @@ _MAX_PIPELINED = 16
 class Waits:
     """How long a request may take to say what it wants, or a caller to read.
 
-    How long a connection may be silent between requests, and how long those that run may go on after `stop`.
+    How long a connection may be silent between requests, how long those that run may go on after `stop`, and after how
+    long a caller has to connect anew, so that it finds replicas that have come since.
     """
 
     message_seconds: float
     silence_seconds: float
     drain_seconds: float
+    age_seconds: float
 
 
 class HttpPort:
@@ -47,7 +49,7 @@ class HttpPort:
             uvicorn.Config(
                 app,
                 # mypy: made like the class.
-                http=functools.partial(PatientProtocol, waits.message_seconds, connections),  # type: ignore[arg-type]
+                http=functools.partial(PatientProtocol, waits, connections),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -101,7 +103,7 @@ class PatientProtocol(HttpToolsProtocol):
     """uvicorn waits for ever for the first request of a connection, for headers without end and for a body.
 
     And whoever says anything after his answer ends its wait for the next request. Where there are too many connections,
-    the one that has asked for nothing for longest gives way.
+    the one that has asked for nothing for longest gives way. The first answer after its age says that it is the last.
     """
 
     _deadline: asyncio.TimerHandle | None = None
@@ -110,14 +112,16 @@ class PatientProtocol(HttpToolsProtocol):
     # None: it has asked for something, or was given up.
     _idle_since: float | None = None
 
-    def __init__(self, message_seconds: float, most_connections: int, **given: Any) -> None:
+    def __init__(self, waits: Waits, most_connections: int, **given: Any) -> None:
         super().__init__(**given)
         self._most_connections = most_connections
-        self._message_seconds = message_seconds
+        self._message_seconds, self._age_seconds = waits.message_seconds, waits.age_seconds
+        self._ages_at = float("inf")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._idle_since = self.loop.time()
+        self._ages_at = self._idle_since + self._age_seconds
         self._await(self._message_seconds)
         if len(self.connections) > self._most_connections:
             self._make_room()
@@ -143,6 +147,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
+        if self.loop.time() >= self._ages_at:
+            self.cycle.keep_alive = False
         self._in_head, self._idle_since = False, None
         # Whoever reads the body waits half as long for it, and says so.
         self._await(2 * self._message_seconds)

@@ -23,6 +23,8 @@ _WATCHED_BY_EACH, _WATCHED_BEYOND, _BEGINNING_TO_WATCH = 4, 1024, 64
 # A connection over which nothing comes back for that long is given up, with everything that waits on it.
 _KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 30_000, 10_000
 _IDLE_CONNECTION_MS = 600_000
+# Longer than any call of one answer may take (`FACESERVE_VET_SECONDS`): calls of a connection that is to be replaced.
+_LAST_CALLS_MS = 3_600_000
 # More calls of one connection wait at their caller; where that sends more all the same, or counts what it took back as
 # over, gRPC refuses them. So many of all may wait to be looked at, and are refused in order; beyond that it drops them.
 _STREAMS, _PENDING = 1024, 8192
@@ -32,12 +34,15 @@ _HANDSHAKE_MS = 10_000
 
 @dataclass(frozen=True)
 class Limits:
-    """At most so many `connections` at once; with less than `spare_bytes` of memory left it is short."""
+    """At most so many `connections` at once; with less than `spare_bytes` of memory left it is short. After about
+    `age_seconds` a caller has to connect anew.
+    """
 
     patience: Patience
     max_message_bytes: int
     connections: int
     spare_bytes: int
+    age_seconds: float
     left_bytes: Callable[[], float] = left_bytes
 
     def may_arrive(self) -> float:
@@ -77,6 +82,9 @@ class Port:
                 ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
                 ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
                 ("grpc.max_connection_idle_ms", _IDLE_CONNECTION_MS),
+                # Clients look a name up again only when a connection ends.
+                ("grpc.max_connection_age_ms", max(1, round(limits.age_seconds * 1000))),
+                ("grpc.max_connection_age_grace_ms", _LAST_CALLS_MS),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             ],
         )

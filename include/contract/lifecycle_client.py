@@ -1,5 +1,6 @@
 """A typed client of one replica's lifecycle service."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,14 +108,22 @@ class LifecycleClient:
         return _status(self._call("GetStatus", pb.GetStatusRequest(model=model), timeout_seconds))
 
     def watch(self, model: str, *, timeout_seconds: float) -> Iterator[Status]:
-        """The status now and after every change, for `timeout_seconds`."""
-        request = pb.GetStatusRequest(model=model)
-        try:
-            for found in self._call("WatchStatus", request, timeout_seconds):
-                yield _status(found)
-        except grpc.RpcError as failure:
-            if failure.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise refused(self._replica.addresses[0], failure) from None
+        """The status now and after every change, for `timeout_seconds`. A stream that has told something is asked for
+        again when it breaks off, as every one does after an hour; then what it tells first may be known already.
+        """
+        until, told = time.monotonic() + timeout_seconds, True
+        while told and (left := until - time.monotonic()) > 0:
+            told = False
+            try:
+                for found in self._call("WatchStatus", pb.GetStatusRequest(model=model), left):
+                    told = True
+                    yield _status(found)
+                return
+            except grpc.RpcError as failure:
+                if failure.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                    return
+                if not told or failure.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise refused(self._replica.addresses[0], failure) from None
 
     def prepare(
         self,

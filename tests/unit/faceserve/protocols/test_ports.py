@@ -60,7 +60,7 @@ def address(memory, health, news_seconds, monkeypatch):
     # Nobody is helped by a silent connection's being given up.
     monkeypatch.setattr("faceserve.protocols.ports._KEEPALIVE_MS", 3_600_000)
     patience = Patience(600, 600, news_seconds)
-    port = Port({}, Limits(patience, MESSAGE_BYTES, 100, SPARE_BYTES, memory.left_bytes), health, [])
+    port = Port({}, Limits(patience, MESSAGE_BYTES, 100, SPARE_BYTES, 600, memory.left_bytes), health, [])
     number = port.bind(("127.0.0.1", 0))
     port.server.start()
     yield f"127.0.0.1:{number}"
@@ -272,7 +272,7 @@ class Held(grpc.ServerInterceptor):
 @pytest.fixture
 def held(memory):
     interceptor = Held()
-    limits = Limits(Patience(), MESSAGE_BYTES, 100, SPARE_BYTES, memory.left_bytes)
+    limits = Limits(Patience(), MESSAGE_BYTES, 100, SPARE_BYTES, 600, memory.left_bytes)
     port = Port({}, limits, HealthServicer(), [interceptor])
     interceptor.address = ("127.0.0.1", port.bind(("127.0.0.1", 0)))
     port.server.start()
