@@ -16,6 +16,8 @@ from pipeline.domain.turns import in_turn
 
 Kind = TypeVar("Kind", ConfirmedTask, Photo)
 
+_KindOfCorrection = tuple[tuple[str, ...], str]
+
 _POOL = 8
 # Fewer of one kind that are answered wrongly may be wrong labels.
 _NO_CHANCE = 3
@@ -74,21 +76,24 @@ class SelectionPolicy:
         return replace(self, sample_limit=max(count, 1), min_train_photos=count)
 
     def of_missed_kinds(self, pool: Sequence[Kind], clusters: Mapping[str, str], missed: Collection[str]) -> list[Kind]:
-        """Of the reasons and months that the champion gets wrong, in proportion to how many corrections each has among
-        `missed`, the ids of those that it is known to get wrong.
+        """Of the reasons and months that the champion gets wrong, in proportion to how many photos that differ each has
+        among `missed`, the ids of those that it is known to get wrong.
 
         Kinds and not photos: a model that learned well goes on missing what was labelled wrongly, here and there.
         """
-        kinds: dict[tuple[tuple[str, ...], str], list[Kind]] = {}
+        kinds: dict[_KindOfCorrection, list[Kind]] = {}
         for one in pool:
             kinds.setdefault((self.reasons.of(one.correction_reason), _month(one)), []).append(one)
-        wrong = {kind: sum(one.task_id in missed for one in members) for kind, members in kinds.items()}
-        wrong = {kind: count for kind, count in wrong.items() if count >= _NO_CHANCE}
-        limit, total = round(self.earlier_limit * self.missed_share), sum(wrong.values())
-        chosen: list[Kind] = []
-        for kind, count in sorted(wrong.items(), key=lambda one: (-one[1], one[0])):
-            chosen += spread(kinds[kind], round(limit * count / total), self.reasons, clusters)
-        return chosen[:limit]
+        # One photo, however often it was confirmed, is labelled wrongly every time.
+        wrong = {
+            kind: len({_shown(one, clusters) for one in members if one.task_id in missed})
+            for kind, members in kinds.items()
+        }
+        shares = _shares(
+            round(self.earlier_limit * self.missed_share),
+            {kind: count for kind, count in wrong.items() if count >= _NO_CHANCE},
+        )
+        return [one for kind, share in shares.items() for one in spread(kinds[kind], share, self.reasons, clusters)]
 
     def earlier_of(self, pool: Sequence[Kind], clusters: Mapping[str, str], first: Collection[str] = ()) -> list[Kind]:
         """`clusters` by task, of those whose photo was looked at for an earlier dataset; `first` are ids of
@@ -98,6 +103,11 @@ class SelectionPolicy:
         chosen = chosen[: self.earlier_limit]
         others: list[Kind] = [one for one in pool if one.task_id not in first]
         return chosen + spread(others, self.earlier_limit - len(chosen), self.reasons, clusters)
+
+    def to_judge_by(self, judging: Sequence[Kind], clusters: Mapping[str, str]) -> list[Kind]:
+        """Of earlier corrections whose side is known to judge, as many beside `earlier_of` as that side is large."""
+        share = self.validation_share + self.holdout_share
+        return spread(judging, round(self.earlier_limit * share), self.reasons, clusters)
 
     def to_ask_of(self, left_out: Sequence[Kind], clusters: Mapping[str, str]) -> list[Kind]:
         """Of earlier corrections that a model did not learn from, those that it is asked about."""
@@ -162,11 +172,25 @@ def spread(
     rounds: dict[int, list[Kind]] = {}
     before: Counter[str] = Counter()
     for one in _in_turn(sorted(corrections, key=_task_order), ways):
-        shown = clusters.get(one.task_id, one.photo_url)
+        shown = _shown(one, clusters)
         rounds.setdefault(before[shown], []).append(one)
         before[shown] += 1
     # Each round is put in turn anew: it is only a part of the list that was in turn before.
     return [one for _, of_round in sorted(rounds.items()) for one in _in_turn(of_round, ways)][:limit]
+
+
+def _shown(correction: ConfirmedTask | Photo, clusters: Mapping[str, str]) -> str:
+    return clusters.get(correction.task_id, correction.photo_url)
+
+
+def _shares(limit: int, counts: Mapping[_KindOfCorrection, int]) -> dict[_KindOfCorrection, int]:
+    """Of `limit`, in proportion to the counts; what is left of the whole shares goes to the largest remainders."""
+    total = sum(counts.values())
+    largest_first = sorted(counts, key=lambda kind: (-(limit * counts[kind] % total), -counts[kind], kind))
+    shares = {kind: limit * counts[kind] // total for kind in largest_first}
+    for kind in largest_first[: limit - sum(shares.values())]:
+        shares[kind] += 1
+    return shares
 
 
 def _in_turn(corrections: list[Kind], ways: Sequence[Callable[[Any], Hashable]]) -> list[Kind]:

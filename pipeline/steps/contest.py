@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset import Manifest, Photo
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.ports.bundles import Records
@@ -21,6 +22,11 @@ class Contest:
     champion: ModelVersion | None
     manifest: Manifest
     earlier: Sequence[ModelVersion] = ()
+
+    @property
+    def folder(self) -> ArtifactFolder:
+        """Where the candidate lies, and the evidence about it."""
+        return ArtifactFolder(self.candidate.uri)
 
     @property
     def by_task(self) -> dict[str, Photo]:

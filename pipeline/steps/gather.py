@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from pipeline.domain.dataset import ConfirmedTask, Photo, Quarantined, of_helper
 from pipeline.domain.errors import DatasetRefused
@@ -11,6 +10,7 @@ from pipeline.domain.learned import Learned
 from pipeline.domain.lineage import Gone
 from pipeline.domain.quality import demand_needed
 from pipeline.ports.bundles import DataSources
+from pipeline.steps.earlier_corrections import EarlierCorrections, earlier_corrections
 from pipeline.steps.trusted import Trusted
 
 
@@ -30,10 +30,11 @@ class Gathered:
 
 
 def gather(sources: DataSources, learned: Learned, holdout: Sequence[HeldOut], *, without: Gone) -> Gathered:
-    """Never more tasks than the policy's limits add up to, however many the Helper database has; of those that are set
-    aside, as many as lie before the ones that are taken.
+    """Never more tasks than the policy's limits and `to_judge_by` add up to, however many the Helper database has; of
+    those that are set aside, as many as lie before the ones that are taken.
     """
-    source, policy, trusted = sources.source, sources.recipe.selection, Trusted(sources.withholdings)
+    source, policy = sources.source, sources.recipe.selection
+    trusted = Trusted(sources.withholdings, without.task_ids)
     sample = trusted.up_to(policy.sample_limit, lambda most: source.confirmed(limit=most))
     natural = [
         *sample,
@@ -43,26 +44,23 @@ def gather(sources: DataSources, learned: Learned, holdout: Sequence[HeldOut], *
     waiting = trusted.at_least(
         policy.correction_pool, lambda most: source.corrections(since=learned.through, limit=most)
     )
-    corrections = policy.new_of([task for task in waiting if task.task_id not in without.task_ids])
+    earlier = earlier_corrections(sources, trusted, learned.through) if learned.through else EarlierCorrections()
+    wrong = {task.task_id for task in earlier.learnable if learned.misses(task)}
+    missed = frozenset(task.task_id for task in policy.of_missed_kinds(earlier.learnable, earlier.clusters, wrong))
+    again = [
+        *policy.earlier_of(earlier.learnable, earlier.clusters, missed),
+        *policy.to_judge_by(earlier.judging, earlier.clusters),
+    ]
     # Only photos of those that are taken are looked at.
-    pool = earlier_pool(sources, trusted, learned.through) if learned.through else []
-    clusters = sources.datasets.clusters_of([task.task_id for task in pool])
-    wrong = {task.task_id for task in pool if learned.misses(task)}
-    missed = frozenset(task.task_id for task in policy.of_missed_kinds(pool, clusters, wrong))
-    earlier = policy.earlier_of(pool, clusters, missed)
-    tasks = {t.task_id: t for t in (*natural, *earlier, *corrections) if t.task_id not in without.task_ids}
+    tasks = {task.task_id: task for task in (*natural, *again, *policy.new_of(waiting))}
     known = {*tasks, *(row.task_id for row in trusted.aside)}
-    is_first = not any(of_helper(task_id) for task_id in (*(t.task_id for t in sample), *known))
+    # The Helper database is not asked for the first model, and confirms none of its photos for a later one.
+    is_first = any(not of_helper(task.task_id) for task in sample)
     needed = frozenset(task_id for task_id in known if is_first or of_helper(task_id))
     if not needed:
         raise DatasetRefused("no confirmed tasks in the Helper database: nothing to learn from")
     ordered = sorted(tasks.values(), key=lambda t: (t.confirmed_at, t.task_id))
     return Gathered(ordered, frozenset(t.task_id for t in natural), missed, needed, trusted.aside)
-
-
-def earlier_pool(sources: DataSources, trusted: Trusted, until: datetime) -> list[ConfirmedTask]:
-    """Earlier corrections to choose from: so many that rare kinds are among them."""
-    return trusted.of(sources.source.earlier_corrections(until=until, limit=sources.recipe.selection.earlier_pool))
 
 
 def demand_new(gathered: Gathered, photos: Sequence[Photo], aside: Sequence[Quarantined]) -> None:

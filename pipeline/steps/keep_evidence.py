@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict
 
-from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.checks import AccuracyMeasurement, by_reason, negative_flips
 from pipeline.ports.bundles import Verification
 from pipeline.steps.contest import Contest
@@ -12,7 +11,7 @@ from pipeline.steps.flip_sheet import keep_flips
 
 def keep_evidence(measured: AccuracyMeasurement, contest: Contest, v: Verification) -> None:
     """Predictions, slices, reasons and the photos that became wrong."""
-    folder = ArtifactFolder(contest.candidate.uri)
+    folder = contest.folder
     v.objects.write(folder.predictions, _json(asdict(measured)), "application/json")
     keep_flips(v, folder, contest.manifest, _flipped(measured))
     slices = [asdict(one) for one in v.policy.comparison.slices(measured, contest.by_task)]
@@ -24,7 +23,7 @@ def keep_evidence(measured: AccuracyMeasurement, contest: Contest, v: Verificati
 
 def said_by_trainer(contest: Contest, v: Verification) -> dict[str, str] | None:
     """The trainer's own answers, None when it left none."""
-    uri = ArtifactFolder(contest.candidate.uri).trainer_predictions
+    uri = contest.folder.trainer_predictions
     if not v.objects.exists(uri):
         return None
     said: dict[str, str] = json.loads(v.objects.read(uri))

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset import Photo
 from pipeline.domain.errors import ModelRefused, TryAgain
 from pipeline.domain.models import ModelVersion
@@ -12,15 +11,16 @@ from pipeline.domain.staleness import OnNewest, StalenessPolicy, on_newest
 from pipeline.ports.bundles import Verification
 from pipeline.steps.ask_models import ask
 from pipeline.steps.contest import Contest
+from pipeline.steps.deciding_nothing import deciding_nothing
 from pipeline.steps.kept_evidence import candidate_said, champion_said, predictions
 
 
+@deciding_nothing("how earlier versions do on the newest photos")
 def measure_staleness(verification: Verification, contest: Contest, policy: StalenessPolicy) -> None:
-    """Kept beside the artifact. It decides nothing, so nothing that it meets stops a run: a version that cannot be
-    asked stands there with the reason. After `verify_accuracy`, whose answers it uses; after the verdict the evidence
-    stays as it is.
+    """Kept beside the artifact; a version that cannot be asked stands there with the reason. After `verify_accuracy`,
+    whose answers it uses; after the verdict the evidence stays as it is.
     """
-    v, folder = verification, ArtifactFolder(contest.candidate.uri)
+    v, folder = verification, contest.folder
     kept = {} if v.blessings.of_run(contest.run_id) else predictions(folder, v.objects)
     answered = {one.task_id for one in candidate_said(kept)}
     photos = policy.newest([photo for photo in contest.manifest.natural if photo.task_id in answered])

@@ -1,6 +1,6 @@
-"""Confirmed tasks without those that a person set aside; those are listed with the reason."""
+"""Confirmed tasks that were not erased, without those that a person set aside, which are listed with the reason."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from pipeline.domain.dataset import ConfirmedTask, Manifest, Quarantined
 from pipeline.domain.errors import DatasetRefused
@@ -9,16 +9,18 @@ from pipeline.ports.bundles import DataSources
 from pipeline.ports.data import Withholdings
 
 INSTEAD = "start a retraining without naming a dataset, which collects a new one"
-# Months of confirmations may be set aside: then more is asked for, as far as memory allows.
+# Months of confirmations may be left out: then more is asked for, as far as memory allows.
 _MOST = 100_000
 _MORE_TIMES = 4
 
 
 class Trusted:
-    """Asks as it stood at the beginning. `aside` grows by what was left out, each task once."""
+    """Asks as it stood at the beginning. `aside` grows by what was left out, each task once; of those that are
+    `erased`, by id, nothing is said.
+    """
 
-    def __init__(self, withholdings: Withholdings) -> None:
-        self._withholdings = withholdings
+    def __init__(self, withholdings: Withholdings, erased: Collection[str]) -> None:
+        self._withholdings, self._erased = withholdings, erased
         self._standing: Sequence[Withheld] = standing(withholdings.all())
         self._aside: dict[str, Quarantined] = {}
 
@@ -27,15 +29,16 @@ class Trusted:
         return tuple(self._aside[task_id] for task_id in sorted(self._aside))
 
     def of(self, tasks: Sequence[ConfirmedTask]) -> list[ConfirmedTask]:
+        tasks = [task for task in tasks if task.task_id not in self._erased]
         if not self._standing:
-            return list(tasks)
+            return tasks
         words = self._withholdings.words([task.task_id for task in tasks])
         aside = withheld_tasks(tasks, self._standing, words)
         self._aside |= aside
         return [task for task in tasks if task.task_id not in aside]
 
     def up_to(self, limit: int, ask: Callable[[int], Sequence[ConfirmedTask]]) -> list[ConfirmedTask]:
-        """The first `limit` of what `ask` finds, if there are so many besides what is set aside."""
+        """The first `limit` of what `ask` finds, if there are so many besides what is left out."""
         return self.at_least(limit, ask)[:limit]
 
     def at_least(self, limit: int, ask: Callable[[int], Sequence[ConfirmedTask]]) -> list[ConfirmedTask]:
@@ -51,7 +54,7 @@ class Trusted:
     def first_of(
         self, limit: int, task_ids: Sequence[str], ask: Callable[[Sequence[str]], Sequence[ConfirmedTask]]
     ) -> list[ConfirmedTask]:
-        """The first `limit` of the named tasks that `ask` knows and nobody set aside."""
+        """The first `limit` of the named tasks that `ask` knows and nobody erased or set aside."""
         kept: list[ConfirmedTask] = []
         while task_ids and len(kept) < limit:
             named, task_ids = task_ids[:limit], task_ids[limit:]

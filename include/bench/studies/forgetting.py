@@ -196,7 +196,7 @@ def _chosen(confirmed: Sequence[Photo], policy: SelectionPolicy, since: datetime
     pool = [photo for photo in by_hash if photo.corrected and not is_new[photo.task_id]]
     clusters = {photo.task_id: photo.cluster_id for photo in pool}
     natural = [*by_age[: policy.sample_limit], *by_hash[: policy.history_limit]]
-    pool = pool[: policy.earlier_pool]
+    pool = [photo for photo in pool[: policy.earlier_pool] if policy.split_of(photo.cluster_id) is Split.TRAIN]
     first = frozenset(photo.task_id for photo in policy.of_missed_kinds(pool, clusters, missed))
     earlier = policy.earlier_of(pool, clusters, first)
     gathered = [*natural, *earlier, *new[: policy.correction_limit]]

@@ -195,8 +195,15 @@ def test_kinds_that_the_champion_gets_wrong_have_their_share_of_earlier_correcti
     policy = SelectionPolicy(earlier_limit=limit, missed_share=share, min_train_photos=0)
     first = policy.of_missed_kinds(photos, clusters, missed)
     assert len(first) == len({p.task_id for p in first}) <= round(limit * share)
-    often = {kind for kind, count in Counter(kind_of(p) for p in photos if p.task_id in missed).items() if count > 2}
-    assert {kind_of(p) for p in first} <= often
+    wrong = Counter(kind_of(p) for p in photos if p.task_id in missed)
+    often = Counter({kind: count for kind, count in wrong.items() if count > 2})
+    there, taken_of = Counter(map(kind_of, photos)), Counter(map(kind_of, first))
+    assert taken_of.keys() <= often.keys()
+    # In proportion: none has more or less than its share, rounded, and all shares are given out.
+    shares = {kind: round(limit * share) * count / often.total() for kind, count in often.items()}
+    assert all(abs(taken_of[kind] - part) < 1 or taken_of[kind] == there[kind] for kind, part in shares.items())
+    if all(there[kind] > part for kind, part in shares.items()) and often:
+        assert len(first) == round(limit * share)
     ids = {p.task_id for p in first}
     taken = {p.task_id: p for p in _select(photos, policy, since=NOW, missed=ids) if p.corrected}
     # The budget stays what it is, and the others are chosen as if nobody knew.
@@ -232,6 +239,28 @@ def test_what_is_missed_here_and_there_may_be_labelled_wrongly_and_is_chosen_as_
     scattered = {p.task_id for p in photos[:12]}
     assert policy.of_missed_kinds(photos, clusters, scattered) == []
     assert policy.of_missed_kinds(photos, clusters, {*scattered, photos[12].task_id})
+
+
+def test_one_photo_that_was_confirmed_again_and_again_makes_no_kind_that_the_champion_gets_wrong():
+    """It is labelled wrongly each time."""
+    policy = SelectionPolicy(earlier_limit=40)
+    often = [
+        replace(correction(n, days=-1), correction_reason="볼펜", photo_url="s3://tasks/one.jpg") for n in range(3)
+    ]
+    photos = [*often, *(replace(correction(n, days=-1), correction_reason="커피") for n in range(3, 40))]
+    missed = {p.task_id for p in often}
+    for one, clusters in ((photos, {}), (photos, {p.task_id: "one" for p in often})):
+        assert policy.of_missed_kinds(one, clusters, missed) == []
+    differ = {p.task_id: f"cluster-{n}" for n, p in enumerate(often)}
+    assert policy.of_missed_kinds(photos, differ, missed)
+
+
+@pytest.mark.parametrize(("limit", "kinds"), [(20, 13), (20, 12), (50, 31), (500, 301)])
+def test_many_kinds_that_are_alike_share_all_that_the_missed_ones_have(limit, kinds):
+    """As reported: each share rounded by itself came to nothing."""
+    photos = [correction(3 * kind + n, days=-40 * kind - 1) for kind in range(kinds) for n in range(3)]
+    policy = SelectionPolicy(earlier_limit=limit)
+    assert len(policy.of_missed_kinds(photos, {}, {p.task_id for p in photos})) == round(limit * 0.3)
 
 
 def test_a_correction_of_the_very_moment_of_the_last_training_is_an_earlier_one():

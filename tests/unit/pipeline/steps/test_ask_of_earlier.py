@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import psycopg2
 import pytest
 
 from pipeline.domain.artifact_folder import ArtifactFolder
@@ -14,7 +15,7 @@ from pipeline.domain.selection import SelectionPolicy
 from pipeline.steps.ask_of_earlier import ask_of_earlier
 from pipeline.steps.contest import Contest
 from tests.builders import NOW, a_blessing, a_task
-from tests.fakes.data import FakePhotos
+from tests.fakes.data import BYTES, FakeCorrectionSource, FakeObjects, FakePhotos
 from tests.unit.pipeline.steps.dataset_world import LABELS
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 from tests.unit.pipeline.steps.verification_world import CANDIDATE
@@ -79,7 +80,7 @@ def test_what_is_only_judged_by_is_not_asked_about():
     assert world.ask().keys() == world.left - judged
 
 
-@pytest.mark.parametrize("fault", ["erased", "gone", "unreadable", "odd"])
+@pytest.mark.parametrize("fault", ["erased", "copied", "gone", "unreadable", "odd"])
 def test_a_photo_that_cannot_be_asked_about_costs_no_other_one_its_answer(fault):
     world = World()
     one, *others = sorted(world.left)
@@ -88,6 +89,10 @@ def test_a_photo_that_cannot_be_asked_about_costs_no_other_one_its_answer(fault)
     match fault:
         case "erased":
             world.erasures.record(Erased(one, (), "kim", "asked for it", NOW))
+        case "copied":
+            body = world.photos.bodies[task.photo_url]
+            hashes = (world.inspector.fingerprint(body).sha256,)
+            world.erasures.record(Erased("TASK-GONE", hashes, "kim", "asked for it", NOW))
         case "gone":
             del world.photos.bodies[task.photo_url]
         case "unreadable":
@@ -97,7 +102,7 @@ def test_a_photo_that_cannot_be_asked_about_costs_no_other_one_its_answer(fault)
     assert world.ask().keys() == set(others)
 
 
-@pytest.mark.parametrize("fault", ["model", "server", "source"])
+@pytest.mark.parametrize("fault", ["model", "server", "source", "query", "bucket"])
 def test_a_model_that_cannot_be_asked_is_none_the_worse_for_it(fault, caplog):
     world = World()
     match fault:
@@ -106,7 +111,11 @@ def test_a_model_that_cannot_be_asked_is_none_the_worse_for_it(fault, caplog):
         case "server":
             world.verification.trials.away = ServiceUnavailable("the trial server", "no memory")
         case "source":
-            world.source = Refusing(world.source.rows)
+            world.source = Refusing(world.source.rows, ServiceRefused("the Helper database", "permission denied"))
+        case "query":
+            world.source = Refusing(world.source.rows, psycopg2.errors.DataException("date out of range"))
+        case "bucket":
+            world.verification.objects = Full(world.objects.bodies)
     assert world.ask() is None
     assert "what this model forgot is not known" in caplog.text
 
@@ -126,9 +135,18 @@ def test_after_the_verdict_the_answers_stay():
     assert world.ask() == before
 
 
-class Refusing(type(DataWorld().source)):
+class Refusing(FakeCorrectionSource):
+    def __init__(self, rows, error):
+        super().__init__(rows)
+        self.error = error
+
     def earlier_corrections(self, *, until, limit):
-        raise ServiceRefused("the Helper database", "permission denied for table tasks")
+        raise self.error
+
+
+class Full(FakeObjects):
+    def write(self, uri, body, content_type=BYTES):
+        raise ServiceUnavailable("S3", "503 slow down")
 
 
 class Away(FakePhotos):

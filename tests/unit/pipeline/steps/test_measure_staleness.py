@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.domain.errors import ServiceUnavailable
 from tests.builders import NOW, a_model_version
+from tests.fakes.data import BYTES, FakeObjects
 from tests.fakes.verification import FakeTrial
 from tests.unit.pipeline.steps.verification_world import CANDIDATE, CHAMPION, LABELS, World
 
@@ -110,3 +111,18 @@ def test_nothing_is_asked_of_older_versions_when_there_is_nothing_to_tell(again)
     assert "v0.30.0" not in world.trials.served
     if again:
         assert world.objects.read(f"{CANDIDATE.uri}staleness.json") == b"the evidence"
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailable("S3", "503 slow down"), RuntimeError("a fault of ours")], ids=str)
+def test_storage_that_does_not_take_the_figures_repeats_no_verification(error, caplog):
+    world = a_world_with_earlier(30)
+
+    class Full(FakeObjects):
+        def write(self, uri, body, content_type=BYTES):
+            if uri.endswith("staleness.json"):
+                raise error
+            super().write(uri, body, content_type)
+
+    world.objects = Full()
+    assert told(world) == []
+    assert f"how earlier versions do on the newest photos is not known: {error}" in caplog.text
