@@ -54,7 +54,8 @@ def test_a_training_reads_its_dataset_and_writes_its_model_and_its_checkpoints(s
     artifact = "s3://models/LAUNDRY/run-1/"
     tiny = Hyperparameters(backbone="EfficientNetLite0", epochs=2, batch_size=8)
     job = TrainingJob("run-1", dataset, LABELS, tiny, f"{artifact}checkpoints/1/", artifact)
-    KerasTrainer(S3ObjectStore(endpoint=services.stack.s3_endpoint)).train(job, lambda epoch: None, FakeExperiment("e"))
+    trainer = KerasTrainer(S3ObjectStore(endpoint=services.stack.s3_endpoint), formats=())
+    trainer.train(job, lambda epoch: None, FakeExperiment("e"))
     written = {
         place for component, action, place in judged.asked if (component, action) == ("retraining", "s3:PutObject")
     }
