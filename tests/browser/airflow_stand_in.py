@@ -63,7 +63,8 @@ class AirflowStandIn:
 
     `begun` are the DAGs and runs that were asked for; `at_work`, the tasks of a retraining that goes on.
     `tasks` are those of the `retrainings`; of others it clears none, and says that it is done.
-    A rollback is carried out as soon as it is asked for, or fails and says `fails` in its note.
+    A rollback is carried out as soon as it is asked for, or fails and says `fails` in its note; so is a decision, whose
+    run is `decided` then.
     """
 
     def __init__(self, world):
@@ -71,6 +72,7 @@ class AirflowStandIn:
         self.overlooked = Overlooked(world, self.fleet)
         self.role, self.paused, self.ill, self.runs = "admin", set(), set(), {}
         self.fails, self.retrainings, self.cleared, self.questions = None, [], [], []
+        self.decided = "success"
         self.language, self.light, self.signed_out, self.away = "en", "light", False, None
         self.app = FastAPI()
         self.begun, self.at_work = [], []
@@ -114,6 +116,7 @@ class AirflowStandIn:
             if asked["dag_run_id"] in self.runs:
                 raise HTTPException(409, {"reason": "Unique constraint violation"})
             run = {"dag_run_id": asked["dag_run_id"], "state": "queued", "triggering_user_name": "eng", "asked": asked}
+            run |= {"conf": asked["conf"], "note": asked["note"]}
             self.runs[asked["dag_run_id"]] = run
             self.begun.append((dag_id, asked["dag_run_id"]))
             self._carry_out(dag_id, run)
@@ -150,13 +153,13 @@ class AirflowStandIn:
     def _carry_out(self, dag_id, run):
         conf = run["asked"]["conf"]
         if self.fails:
-            run |= {"state": "failed", "conf": conf, "note": f"{run['asked']['note']}\n\n{self.fails}"}
+            run |= {"state": "failed", "note": f"{run['note']}\n\n{self.fails}"}
         elif dag_id == "model_rollback" and dag_id not in self.paused:
             self.world.roll_back(conf["target"], request=run["dag_run_id"])
             run["state"] = "running"
         elif dag_id == "model_decision":
             self._decide(**conf)
-            run["state"] = "success"
+            run["state"] = self.decided
 
     def _decide(self, act, about, model_type, reason):
         world, letters = self.world, self.overlooked.letters

@@ -140,6 +140,61 @@ def test_a_rollback_that_failed_says_so_and_may_be_asked_for_again(airflow, look
     assert second == f"{first}~2"
 
 
+def a_face_version_waits_where_the_laundry_one_does(airflow):
+    """FACE serves v1.2.0, and v1.3.0 is accepted; its history is as long as that of LAUNDRY."""
+    world = airflow.world
+    airflow.overlooked.face_serves("v1.2.0")
+    ledger = world.transitions.ledger
+    while ledger(ModelType.FACE).position < ledger(ModelType.LAUNDRY).position:
+        airflow.overlooked.face_serves("v1.2.0")
+    named = {"model_type": ModelType.FACE, "version": "v1.3.0", "run_id": "faces-3"}
+    world.versions.rows[ModelType.FACE, "v1.3.0"] = replace(world.versions.rows[ModelType.LAUNDRY, "v1.3.0"], **named)
+    world.blessings.granted["faces-3"] = a_blessing("faces-3", model_type=ModelType.FACE, champion_version="v1.2.0")
+
+
+def test_what_is_asked_about_one_model_type_is_not_answered_by_a_run_for_another(airflow, look):
+    a_face_version_waits_where_the_laundry_one_does(airflow)
+    _, page = look()
+    for kind in ("LAUNDRY", "FACE"):
+        page.get_by_role("button", name=kind).click()
+        page.get_by_role("button", name="Details of v1.3.0").click()
+        decide(page, "Promote…", "Everybody gets v1.3.0")
+        wait_for(page, "#models-panel", "Open the run")
+    assert [run["conf"]["model_type"] for run in airflow.runs.values()] == ["LAUNDRY", "FACE"]
+
+
+def test_a_run_that_has_the_name_but_was_asked_for_something_else_is_no_answer(airflow, look):
+    _, page = look(expected=["409"])
+    page.get_by_role("button", name="Details of v1.3.0").click()
+    decide(page, "Promote…", "Everybody gets v1.3.0")
+    wait_for(page, "#models-panel", "Open the run")
+    [other] = airflow.runs.values()
+    # As if its name had been shortened, or given by somebody else.
+    other |= {"conf": {**other["conf"], "model_type": "FACE"}, "state": "success"}
+    wait_for(page, "#models-panel", "Done.")
+    page.get_by_role("button", name="Close").click()
+    decide(page, "Promote…", "Everybody gets v1.3.0")
+    wait_for(page, "#models-panel", "Asked for; Airflow begins")
+    wait_for(page, "#models-panel", "Open the run")
+    assert [run["conf"]["model_type"] for run in airflow.runs.values()] == ["FACE", "LAUNDRY"]
+
+
+def test_a_run_goes_on_of_the_model_type_it_was_approved_for_whatever_is_looked_at_meanwhile(airflow, look):
+    world = airflow.world
+    world.accept("held", against="v1.2.0", accepted=False)
+    world.blessings.granted["held"] = replace(world.blessings.granted["held"], held=True)
+    airflow.retrainings, airflow.decided = ["held"], "running"
+    _, page = look()
+    page.get_by_role("button", name="Details of held").click()
+    decide(page, "Approve…", "Let held go on")
+    wait_for(page, "#models-panel", "Open the run")
+    page.get_by_role("button", name="FACE").click()
+    [run] = airflow.runs.values()
+    run["state"] = "success"
+    until(lambda: airflow.cleared, "the run to go on")
+    assert airflow.cleared == [("laundry_model_retraining", "held", ["decide"])]
+
+
 def begin_rollback(page):
     page.get_by_role("button", name="Roll back…").click()
     page.get_by_label("Reason (kept for ever)").fill("too strict")

@@ -18,7 +18,8 @@ export function button(what, why, open, look = "") {
   return el("button", { type: "button", class: look, onclick: open }, what);
 }
 
-// `act`: {choices, explain(choice), confirm(choice), danger, request(choice, reason, opening) → [dagId, name, conf], watch}.
+// `act`: {choices, explain(choice), confirm(choice), danger, request(choice) → [dagId, asked, once], watch}. It is made when its
+// panel is opened, of what the page knows then. Without `once` each panel asks anew.
 export function openPanel(place, act) {
   const id = `${place.id}-reason`;
   const opening = Math.random().toString(36).slice(2);
@@ -61,13 +62,13 @@ export function openPanel(place, act) {
 
 async function ask(place, act, choice, reason, opening) {
   const clicked = performance.now();
-  const [dagId, name, conf] = act.request(choice, reason, opening);
+  const [dagId, wanted, once = opening] = act.request(choice);
   const told = el("div", { class: "panel", role: "status", "aria-live": "polite" });
   place.replaceChildren(told);
   show(told, el("p", {}, text("askedFor")));
   let asked = null;
   try {
-    asked = await trigger(dagId, name, { ...conf, reason }, reason);
+    asked = await trigger(dagId, wanted, once, reason);
     await follow(place, told, act, { dagId, ...asked, choice, clicked });
   } catch (error) {
     const why = error instanceof Refused ? error.message : String(error);
@@ -128,14 +129,10 @@ function end(place, told, dagId, run, ...said) {
 // A decision of a person: one DAG carries all of them out. What may come back, as a dead letter does, is decided `again`
 // with each panel that is opened.
 export const DECISIONS = "model_decision";
-export const decision = (act, about, { again, ...words }) => ({
-  ...words,
-  request: (choice, reason, opening) => [
-    DECISIONS,
-    `${act}~${about}~${again ? opening : state.overview.position}`,
-    { act, about, model_type: state.kind },
-  ],
-});
+export function decision(act, about, { again, ...words }) {
+  const { kind, overview } = state;
+  return { ...words, request: () => [DECISIONS, { act, about, model_type: kind }, again ? undefined : overview.position] };
+}
 
 export const runLink = (dagId, run) =>
   el("button", { type: "button", class: "link", onclick: () => goTo(`/dags/${dagId}/runs/${encodeURIComponent(run.dag_run_id)}`) }, text("openRun"));

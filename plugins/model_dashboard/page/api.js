@@ -33,22 +33,27 @@ export const ours = (path, query = {}) => ask(`/model-dashboard/api/${path}?${ne
 export const airflow = (path) => ask(`/api/v2/${path}`);
 
 const NAMED = /[^A-Za-z0-9_.~:-]/g;
+// Of what was asked; Airflow takes 250 in all.
+const MOST_CHARACTERS = 180;
 
-// The same click twice is the same run. One that failed may be asked for again.
-export async function trigger(dagId, name, conf, note) {
-  let runId = name.replace(NAMED, "-").slice(0, 240);
-  for (let again = 2; ; again += 1) {
+// What was asked for again is the same run: its id says all of `asked`, and `once`, on which occasion. A run of that id
+// that was asked for something else, or that failed, is not that one.
+export async function trigger(dagId, asked, once, reason) {
+  const name = `dashboard~${Object.values(asked).join("~").slice(0, MOST_CHARACTERS)}~${once}`.replace(NAMED, "-");
+  for (let again = 1; ; again += 1) {
+    const runId = again === 1 ? name : `${name}~${again}`;
     try {
-      const run = await post(`dags/${dagId}/dagRuns`, { dag_run_id: runId, logical_date: null, conf, note });
+      const run = await post(`dags/${dagId}/dagRuns`, { dag_run_id: runId, logical_date: null, conf: { ...asked, reason }, note: reason });
       return { run, before: null };
     } catch (error) {
       if (!(error instanceof Refused) || error.status !== 409 || again > 50) throw error;
     }
     const run = await airflow(`dags/${dagId}/dagRuns/${encodeURIComponent(runId)}`);
-    if (run.state !== "failed") return { run, before: run.triggering_user_name ?? "?" };
-    runId = `${name.replace(NAMED, "-").slice(0, 236)}~${again}`;
+    if (run.state !== "failed" && isSame(run.conf, asked)) return { run, before: run.triggering_user_name ?? "?" };
   }
 }
+
+const isSame = (conf, asked) => Object.entries(asked).every(([name, value]) => conf?.[name] === value);
 
 const post = (path, body) =>
   ask(`/api/v2/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });

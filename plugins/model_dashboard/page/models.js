@@ -172,10 +172,10 @@ function notLive(one, o) {
 }
 
 function promotion(one, rollout, key) {
-  const o = state.overview;
+  const { kind, overview } = state;
   return {
     confirm: () => text(key, { version: one.version }),
-    request: () => [DAG, `${rollout}~${one.version}~${o.position}`, { version: one.version, rollout, model_type: state.kind }],
+    request: () => [DAG, { version: one.version, rollout, model_type: kind }, overview.position],
     watch: rollout === "canary" ? async () => ({ done: true, lines: [] }) : null,
     done: () => (rollout === "canary" ? text("started") : text("runDone")),
     opener: () => byId(`model-${one.run_id}`),
@@ -195,7 +195,8 @@ const refusal = (one) =>
 // A person's word beside the verdict; the run then looks at it again.
 function approval(one) {
   const words = { confirm: () => text("approveNow", { run: one.run_id }), opener: () => byId(`model-${one.run_id}`) };
-  const then = () => goOn(retrainingDag(), one.run_id, "decide").then(
+  const dag = retrainingDag();
+  const then = () => goOn(dag, one.run_id, "decide").then(
     (run) => el("p", {}, text(run ? "goesOn" : "noRun", { run: one.run_id })),
     (error) => el("p", { class: "bad" }, text("doesNotGoOn", { why: error.message })),
   );

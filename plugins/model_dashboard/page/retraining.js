@@ -45,9 +45,10 @@ const answer = (one) =>
 
 function open() {
   const o = state.overview;
+  const dag = retrainingDag();
   openPanel(byId("retraining-panel"), {
     confirm: () => text("retrainSure"),
-    request: () => [retrainingDag(), `dashboard~${o.champion?.version ?? "first"}~${o.retraining.answers[0]?.at ?? ""}~${o.position}`, { force: true }],
+    request: () => [dag, { force: true }, `${o.retraining.answers[0]?.at ?? ""}~${o.position}`],
     watch: async () => ({ done: true, lines: [] }),
     done: () => text("started"),
     opener: () => byId("retraining-acts").querySelector("button"),

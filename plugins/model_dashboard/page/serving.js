@@ -69,11 +69,7 @@ function rollback(o) {
     danger: true,
     explain: (version) => text("whatHappens", { version, from: o.champion.version }),
     confirm: (version) => text("rollBackNow", { version }),
-    request: (version) => [
-      DAG,
-      `rollback~${o.champion.version}~${version}~${o.position}`,
-      { target: version, model_type: state.kind },
-    ],
+    request: (version) => [DAG, { target: version, model_type: kind }, o.position],
     // Whoever looks at another model type meanwhile follows this one all the same.
     watch: (version) => watchReplicas(version, kind),
     done: (version, seconds) => text("rolledBack", { version, seconds }),

@@ -13,18 +13,22 @@ export function withholdButton(place) {
 }
 
 async function choose(place) {
+  const { kind } = state;
   let voices;
   try {
-    voices = await ours("voices", { model_type: state.kind });
+    voices = await ours("voices", { model_type: kind });
   } catch (error) {
     place.replaceChildren(el("p", { class: "bad" }, error.message));
     return;
   }
+  // Whoever looks at another model type meanwhile is not asked about this one.
+  if (kind !== state.kind) return;
   if (voices.length) openPanel(place, withholding(voices));
   else place.replaceChildren(el("p", {}, text("noVoices")));
 }
 
 function withholding(voices) {
+  const { kind } = state;
   const known = new Map(voices.map((one) => [`${one.scope}:${one.name}`, one]));
   return {
     choiceLabel: text("withholdOf"),
@@ -32,7 +36,7 @@ function withholding(voices) {
     explain: () => text("whatWithholding"),
     confirm: (about) => text("withholdNow", { what: what(known.get(about)) }),
     danger: true,
-    request: (about, reason, opening) => [DECISIONS, `withhold~${opening}`, { act: "withhold", about, model_type: state.kind }],
+    request: (about) => [DECISIONS, { act: "withhold", about, model_type: kind }],
   };
 }
 

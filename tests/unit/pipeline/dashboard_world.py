@@ -49,11 +49,10 @@ class Overlooked:
 
     def face_serves(self, version="v1.1.0"):
         """A face model went live, and the monitor looked at it."""
-        act = ChampionChange(
-            "act-1", ModelType.FACE, version, By("lee", "run 1", "run-1"), NOW, Kind.PROMOTE, None, "b"
-        )
         transitions = self.world.transitions
-        transitions.append(transitions.ledger(ModelType.FACE), Entry(Phase.SERVED, act, NOW))
+        ledger, by = transitions.ledger(ModelType.FACE), By("lee", "run 1", "run-1")
+        act = ChampionChange(f"act-{ledger.position}", ModelType.FACE, version, by, NOW, Kind.PROMOTE, None, "b")
+        transitions.append(ledger, Entry(Phase.SERVED, act, NOW))
         self.face_looks.record(A_FACE_LOOK)
 
     @property
