@@ -7,14 +7,18 @@ import json
 import logging
 import re
 import sys
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from types import MappingProxyType
-from typing import Any, Literal
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry.trace import format_trace_id, get_current_span
+
+if TYPE_CHECKING:
+    from stamina.instrumentation import RetryDetails
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ def write_lines(form: Form, **always: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(always) if form == "json" else PlainLines(_TEXT))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    _log_what_has_other_ways()
 
 
 def tell(sentence: str) -> None:
@@ -99,3 +104,25 @@ def hidden(text: str) -> str:
     for secret, shown in _SECRETS:
         text = secret.sub(shown, text)
     return text
+
+
+def _log_what_has_other_ways() -> None:
+    """Warnings, errors that nobody caught and retries, which are written past the log otherwise."""
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda ended: _log_uncaught(ended.exc_type, ended.exc_value, ended.exc_traceback)
+    # Not every program that logs has stamina. Where structlog is installed, which Airflow brings along, stamina
+    # prefers it, and nobody has told structlog to print elsewhere than on stdout.
+    with suppress(ImportError):
+        from stamina.instrumentation import PrometheusOnRetryHook, set_on_retry_hooks
+
+        set_on_retry_hooks((PrometheusOnRetryHook, _log_retry))
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt | SystemExit):
+        log.critical("ended by %s", kind.__name__, exc_info=(kind, error or kind(), traceback))
+
+
+def _log_retry(details: "RetryDetails") -> None:
+    log.warning("%s: tried again in %.1f s (%d)", details.caused_by, details.wait_for, details.retry_num)

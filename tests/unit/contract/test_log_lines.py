@@ -130,8 +130,8 @@ def test_what_is_no_secret_is_not_touched():
         assert hidden(said) == said
 
 
-@pytest.mark.parametrize("form", ["json", "text"])
-def test_all_that_a_command_says_on_stderr_is_in_the_form_that_was_chosen(form):
+def said_by(form, *command):
+    """What a program says that nothing answers: its exit status, and the messages of its log."""
     variables = {
         **os.environ,
         "RETRAIN_LOG_FORMAT": form,
@@ -140,14 +140,42 @@ def test_all_that_a_command_says_on_stderr_is_in_the_form_that_was_chosen(form):
         "RETRAIN_MLOPS_DSN": "postgresql://mlops:S3CRET@127.0.0.1:1/mlops",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "accumulate"],
-        cwd=REPOSITORY,
-        env=variables,
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, *command], cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 75 and "S3CRET" not in done.stderr
+    assert done.stdout == "" and "S3CRET" not in done.stderr
     lines = done.stderr.splitlines()
-    said = [json.loads(line)["message"] for line in lines] if form == "json" else lines
-    assert "RETRAIN_NO_SETTING" in said[0] and said[-1].startswith("try again: ")
+    return done.returncode, [json.loads(line)["message"] for line in lines] if form == "json" else lines
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize("command", ["accumulate", "history"])
+def test_all_that_a_command_says_beside_its_answer_is_on_stderr_in_the_form_that_was_chosen(form, command):
+    status, said = said_by(form, "-m", "pipeline", command)
+    assert status == 75 and "RETRAIN_NO_SETTING" in said[0] and said[-1].startswith("try again: ")
+    if command == "history":
+        assert any("tried again in " in line for line in said[1:-1])
+
+
+_OTHER_WAYS = """
+import threading, warnings
+import stamina
+from include.contract.log_lines import write_lines
+
+write_lines("json")
+warnings.warn("amqp://retraining:S3CRET@broker is old")
+for attempt in stamina.retry_context(on=OSError, attempts=2, wait_initial=0, wait_jitter=0):
+    with attempt:
+        if attempt.num == 1:
+            raise OSError("amqp://retraining:S3CRET@broker is away")
+beside = threading.Thread(target=lambda: int("token=S3CRET"))
+beside.start()
+beside.join()
+raise ValueError("password=S3CRET")
+"""
+
+
+def test_what_libraries_and_python_say_in_their_own_ways_is_in_the_log_too():
+    status, [warned, retried, beside, ended] = said_by("json", "-c", _OTHER_WAYS)
+    assert status == 1 and "UserWarning: amqp://retraining:***@broker is old" in warned
+    assert retried.startswith("amqp://retraining:***@broker is away: tried again in ")
+    assert beside == ended == "ended by ValueError"
