@@ -27,6 +27,7 @@ from pipeline.people_commands import (
     demand_every_replica,
     model_option,
     new_request,
+    publishing,
     served_option,
     show,
 )
@@ -147,8 +148,9 @@ def register(run_id: str) -> None:
 def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
     """Serve a version on every replica."""
     pipeline = Pipeline.from_env()
-    show(pipeline.hot_swap(model_type, version, actor, reason, new_request()))
-    pipeline.publish_soon()
+    with publishing(pipeline):
+        done = pipeline.hot_swap(model_type, version, actor, reason, new_request())
+    show(done)
 
 
 @main.command("roll-back")
@@ -159,14 +161,13 @@ def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
 def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     """Serve an earlier version again."""
     pipeline, request_id, asked = Pipeline.from_env(), new_request(), RollbackRequest(target, datetime.now(UTC))
-    try:
-        done = pipeline.roll_back(model_type, asked, actor, reason, request_id)
-    except TryAgain as error:
-        pipeline.announce_failed_rollback(model_type, asked, request_id, str(error))
-        pipeline.publish_soon()
-        raise
+    with publishing(pipeline):
+        try:
+            done = pipeline.roll_back(model_type, asked, actor, reason, request_id)
+        except TryAgain as error:
+            pipeline.announce_failed_rollback(model_type, asked, request_id, str(error))
+            raise
     show(done)
-    pipeline.publish_soon()
     left = [*done["missing"], *(["the registry is behind"] if done["registry_is_behind"] else ())]
     if left:
         # Not "try again": asked once more, `previous` is one version further back.
@@ -200,8 +201,9 @@ def refuse(run_id: str, actor: str, reason: str) -> None:
 def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None:
     """Serve a model that verification did not accept; its load test must have passed."""
     pipeline = Pipeline.from_env()
-    show(pipeline.force_promote(model_type, wanted, actor, reason, new_request()))
-    pipeline.publish_soon()
+    with publishing(pipeline):
+        done = pipeline.force_promote(model_type, wanted, actor, reason, new_request())
+    show(done)
 
 
 @main.command()

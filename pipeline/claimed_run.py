@@ -34,8 +34,8 @@ def under_claim(
     try:
         with pipeline.said_to_live(run_id):
             outcome, result = work()
-        show(result)
     finally:
         pipeline.end_run(run_id, outcome)
         pipeline.publish_soon()
+    show(result)
     return outcome, result

@@ -11,7 +11,7 @@ from pipeline.bootstrap.faces import FacePipeline
 from pipeline.claimed_run import under_claim
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Asker, RunOutcome
-from pipeline.people_commands import show
+from pipeline.people_commands import publishing, show
 
 # How often people hear how many photos are looked at.
 _PHOTOS = 100
@@ -30,9 +30,10 @@ def face_model(photos: str, run_id: str, actor: str) -> None:
     The monitor takes down a model that is surely bad, and `roll-back --model-type FACE` any.
     """
     pipeline = FacePipeline.from_env()
-    outcome, shown = _judge_and_serve(pipeline, run_id, pipeline.collect_folder(run_id, photos, _print_photo), actor)
+    counts = pipeline.collect_folder(run_id, photos, _print_photo)
+    with publishing(pipeline):
+        outcome, shown = _judge_and_serve(pipeline, run_id, counts, actor)
     show(shown)
-    pipeline.publish_soon()
     _demand_deployed(run_id, outcome, shown)
 
 

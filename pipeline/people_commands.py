@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from include.contract.log_lines import stop_saying
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain, model_types, refusal, served_types, watched_types
 from pipeline.bootstrap.exporter import begin_to_tell
+from pipeline.bootstrap.runs import RunSteps
 from pipeline.bootstrap.settings_listing import settings_as_markdown, settings_as_text
 
 _SHOWN_BYTES = 20_000
@@ -54,6 +58,17 @@ def new_request() -> str:
     return f"command-{time.time_ns()}"
 
 
+@contextmanager
+def publishing(pipeline: RunSteps) -> Iterator[None]:
+    """Events of what is done inside leave, also of what is half done: a version serves while the registry is behind."""
+    try:
+        yield
+    except TryAgain:
+        pipeline.publish_soon()
+        raise
+    pipeline.publish_soon()
+
+
 def demand_every_replica(done: dict[str, Any]) -> None:
     """Raises `TryAgain` while replicas are missing from what was done."""
     if done["missing"]:
@@ -61,8 +76,11 @@ def demand_every_replica(done: dict[str, Any]) -> None:
 
 
 def show(value: dict[str, Any]) -> None:
-    """One line of JSON on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    """One line of JSON on stdout, said once the act is done: whether anybody reads it changes no exit status."""
+    try:
+        click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    except BrokenPipeError:
+        stop_saying(sys.stdout)
 
 
 @click.command()
@@ -80,8 +98,9 @@ def watch(model_type: str) -> None:
 def abort_canary(version: str, model_type: str, actor: str, reason: str) -> None:
     """Take the version on trial out of the requests."""
     pipeline = Pipeline.from_env()
-    show({"aborted": pipeline.abort_canary(model_type, version, actor, reason, new_request())})
-    pipeline.publish_soon()
+    with publishing(pipeline):
+        aborted = pipeline.abort_canary(model_type, version, actor, reason, new_request())
+    show({"aborted": aborted})
 
 
 @click.command("release-claim")

@@ -5,6 +5,7 @@ Whatever the form, passwords in addresses, tokens, and what a database quotes of
 
 import json
 import logging
+import os
 import re
 import sys
 import threading
@@ -13,7 +14,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from opentelemetry.trace import format_trace_id, get_current_span
 
@@ -58,8 +59,18 @@ def tell(sentence: str) -> None:
     """A sentence on stderr for whoever gave a command: plain, or as a log line where the log is JSON."""
     if any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers):
         log.info("%s", sentence)
-    else:
+        return
+    try:
         print(sentence, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        stop_saying(sys.stderr)
+
+
+def stop_saying(stream: TextIO) -> None:
+    """To a stream whose reader has gone: what else is written there is lost, and stops nothing."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`python -m pipeline`: every step by hand; the exit status says whether the same command may succeed later."""
 
+import errno
 import json
 import os
 import runpy
@@ -307,6 +308,58 @@ def test_what_people_do_is_published_after_it_happened(run, command):
     pipeline = CommandLinePipeline(abort_canary=True)
     assert run(pipeline, *command).exit_code == 0
     assert pipeline.names() == [command[0].replace("-", "_"), "publish_soon"]
+
+
+@pytest.fixture
+def run_unread(monkeypatch, two_types):
+    """Runs one command whose readers, of stdout and stderr, have gone; its exit status."""
+
+    def invoke(pipeline, *arguments):
+        monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls: pipeline))
+        monkeypatch.setattr("pipeline.__main__.write_lines", lambda form: None)
+        for name in ("stdout", "stderr"):
+            read, write = os.pipe()
+            os.close(read)
+            monkeypatch.setattr(sys, name, os.fdopen(write, "w"))
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        sys.stdout.close()
+        sys.stderr.close()
+        return ended.value.code
+
+    return invoke
+
+
+@pytest.mark.parametrize("command", [*(command for command, _ in ASKED), ("abort-canary", "v1.1.0", *WHO)])
+def test_a_command_does_all_that_it_does_and_succeeds_though_nobody_reads_what_it_says(run, run_unread, command):
+    read, unread = CommandLinePipeline(), CommandLinePipeline()
+    assert run(read, *command).exit_code == run_unread(unread, *command) == 0
+    assert calls(unread) == calls(read)
+
+
+def test_a_rollback_that_nobody_reads_says_by_its_status_that_replicas_are_missing(run_unread):
+    pipeline = CommandLinePipeline(missing=["replica-2: no answer"])
+    assert run_unread(pipeline, "roll-back", *STEPS["roll-back"]) == 3
+    assert pipeline.names() == ["roll_back", "publish_soon"]
+
+
+@pytest.mark.parametrize("command", ["hot-swap", "force-promote", "roll-back"])
+def test_what_was_done_is_published_before_it_is_shown(monkeypatch, run, command):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    pipeline = CommandLinePipeline()
+    monkeypatch.setattr("pipeline.people_commands.click.echo", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(pipeline, command, *STEPS[command])
+    assert pipeline.names()[-1] == "publish_soon"
+
+
+@pytest.mark.parametrize("command", ["hot-swap", "force-promote"])
+def test_what_was_done_is_published_while_the_registry_is_behind_too(run_module, command):
+    pipeline = CommandLinePipeline(**{command.replace("-", "_"): RegistryBehind("v1.1.0", UNAVAILABLE)})
+    assert run_module(pipeline, command, *STEPS[command])[0] == 3
+    assert pipeline.names()[-1] == "publish_soon"
 
 
 def test_a_retraining_goes_through_every_step_in_order(run):
