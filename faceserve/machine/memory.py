@@ -1,12 +1,14 @@
 """How much memory this process takes, and how it gives back what it no longer needs."""
 
 import ctypes
+import os
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 _CGROUPS = Path("/sys/fs/cgroup")
+_IN_MEMORY = "/dev/shm"
 # For each version of control groups: the limit, the usage, and where it says how much of that is page cache.
 _ACCOUNTS = (
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
@@ -62,3 +64,10 @@ def room_bytes(cgroups: Path = _CGROUPS) -> float:
 def left_bytes() -> float:
     """How much more this process may take before something is killed, in its container or on the whole machine."""
     return min(room_bytes(), float(psutil.virtual_memory().available))
+
+
+def scratch_folder() -> str | None:
+    """For a few kilobytes that need a folder for a moment: in memory, so that a full disk stands in no way. None where
+    there is none, and `tempfile` looks for one.
+    """
+    return _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK | os.X_OK) else None

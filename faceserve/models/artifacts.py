@@ -12,6 +12,7 @@ from pathlib import Path
 
 from faceserve.errors import BadArtifact, DiskUnusable, TooLarge
 from faceserve.machine.disk import sync
+from faceserve.machine.memory import scratch_folder
 from faceserve.storage import Source
 from include.contract import signature
 from include.contract.manifest import HEAD, MANIFEST, REASONS, ArtifactManifest, BadManifest
@@ -75,7 +76,7 @@ class ArtifactCache:
             if kept.is_file() and self._is_signed(folder, kept.read_bytes()):
                 return
             found = self._read(uri, signature.SIGNATURE)
-            signature.check((folder / MANIFEST).read_bytes(), found, self._public_key)
+            signature.check((folder / MANIFEST).read_bytes(), found, self._public_key, scratch_folder())
         except BadManifest as error:
             raise BadArtifact(str(error)) from None
         # A disk that is full keeps no signed model from serving.
@@ -85,7 +86,7 @@ class ArtifactCache:
     def _is_signed(self, folder: Path, found: bytes) -> bool:
         assert self._public_key is not None
         try:
-            signature.check((folder / MANIFEST).read_bytes(), found, self._public_key)
+            signature.check((folder / MANIFEST).read_bytes(), found, self._public_key, scratch_folder())
         except BadManifest:
             return False
         return True

@@ -6,9 +6,12 @@ costs what the candidate costs. It runs when nothing else wants the processor.
 
 import fcntl
 import importlib
+import logging
 import multiprocessing
 import os
 import resource
+import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,13 +30,15 @@ from faceserve.errors import (
     StorageUnavailable,
     TooLate,
 )
-from faceserve.machine.memory import room_bytes
+from faceserve.machine.memory import room_bytes, scratch_folder
 from faceserve.machine.processor import Spent
 from faceserve.models.artifacts import ArtifactCache
 from faceserve.models.examination import Examination, Examined
 from faceserve.models.generation import Origin
 from faceserve.models.loading import GoOn, Loader
 from faceserve.storage import Source
+
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
 # A busy machine may make a candidate take this many times as long as it is allowed; then nobody waits any longer.
@@ -46,6 +51,8 @@ _HAS_FILES = "has files", ""
 _Word = Examined | tuple[str, str]
 _LOWEST_PRIORITY = "faceserve.machine.lowest_priority"
 _PASSED_ON = (BadArtifact, DiskUnusable, NoVerdict, ObjectRefused, StorageUnavailable)
+# Where multiprocessing looks for a folder is said to the whole program, so only one does at a time.
+_BEGINNING = threading.Lock()
 _ERRORS: dict[str, type[ServingError]] = {error.__name__: error for error in _PASSED_ON}
 
 
@@ -66,15 +73,33 @@ class ChildVetting:
     room: Callable[[], float] = room_bytes
 
     def start(self) -> None:
-        """Have the process ready that children are forked from: importing what they need takes a second."""
+        """Have the process ready that children are forked from: importing what they need takes a second.
+
+        What serves needs no candidate: where that process cannot be had, the next one that comes tries again.
+        """
+        try:
+            self._ready()
+        except DiskUnusable as error:
+            log.warning("%s", error)
+
+    def _ready(self) -> None:
+        """Raises `DiskUnusable`: the process's socket has its place in a folder."""
         # The first import lowers the priority of that process and, with it, of all that are forked from it.
         forkserver.set_forkserver_preload(
             [_LOWEST_PRIORITY, __name__, f"faceserve.engines.{self.examination.engine}_engine", "boto3"]
         )
-        forkserver.ensure_running()
+        with _BEGINNING:
+            usual, tempfile.tempdir = tempfile.tempdir, tempfile.tempdir or scratch_folder()
+            try:
+                forkserver.ensure_running()
+            except OSError as error:
+                raise DiskUnusable(f"no process can be started that tries models out: {error}") from error
+            finally:
+                tempfile.tempdir = usual
 
     def __call__(self, model: str, origin: Origin, go_on: GoOn = lambda: None) -> Examined:
         """Raises `BadArtifact`, `StorageUnavailable`, `DiskUnusable`, `NoVerdict`, or what `go_on` does."""
+        self._ready()
         context = multiprocessing.get_context("forkserver")
         ours, theirs = context.Pipe(duplex=False)
         allowed = replace(self, memory_bytes=self._allowed_bytes(), room=room_bytes)

@@ -24,11 +24,13 @@ def sign(manifest: bytes, private_key: Path) -> bytes:
         return signature.read_bytes()
 
 
-def check(manifest: bytes, signature: bytes, public_key: Path) -> None:
-    """Raises `BadManifest` unless the holder of the key signed this very manifest."""
+def check(manifest: bytes, signature: bytes, public_key: Path, scratch: str | None = None) -> None:
+    """Raises `BadManifest` unless the holder of the key signed this very manifest. `scratch` is a folder for the few
+    kilobytes that lie in one meanwhile.
+    """
     from model_signing import verifying
 
-    with _laid_out(manifest) as (folder, path):
+    with _laid_out(manifest, scratch) as (folder, path):
         path.write_bytes(signature)
         try:
             verifying.Config().use_elliptic_key_verifier(public_key=public_key).verify(folder, path)
@@ -39,9 +41,9 @@ def check(manifest: bytes, signature: bytes, public_key: Path) -> None:
 
 
 @contextmanager
-def _laid_out(manifest: bytes) -> Iterator[tuple[Path, Path]]:
+def _laid_out(manifest: bytes, scratch: str | None = None) -> Iterator[tuple[Path, Path]]:
     """The library works on folders: one with only the manifest in it, and a place for the signature beside that."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=scratch) as name:
         folder = Path(name, "artifact")
         folder.mkdir()
         (folder / MANIFEST).write_bytes(manifest)
