@@ -2,6 +2,7 @@
 
 Its tables, and those of who may what, are in `MLFLOW_BACKEND_STORE_URI`. `MLFLOW_AUTH_CONFIG_PATH` names the file that
 tells it so, written anew at each start and without a secret. The passwords: `include/stack/registry_logins.py`.
+Browsers are answered at `MLFLOW_PUBLIC_URL`, too, besides what `MLFLOW_SERVER_ALLOWED_HOSTS` names.
 """
 
 import os
@@ -47,6 +48,21 @@ def configure(path: Path, dsn: str) -> dict[str, str]:
     }
 
 
+def answered(variables: Mapping[str, str], port: str) -> dict[str, str]:
+    """Variables with which MLflow takes what people's browsers ask it at its public address: pages by the name of the
+    host, changes by where the page came from. Without such an address none.
+    """
+    public = urlsplit(variables.get("MLFLOW_PUBLIC_URL", ""))
+    host = public.netloc.rpartition("@")[2].lower()
+    if not host:
+        return {}
+    hosts, origins = "MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"
+    here = variables.get(hosts) or f"127.0.0.1:{port},localhost:{port}"
+    from_there = f"{public.scheme}://{host}"
+    elsewhere = variables.get(origins)
+    return {hosts: f"{here},{host}", origins: f"{elsewhere},{from_there}" if elsewhere else from_there}
+
+
 def missing(variables: Mapping[str, str]) -> list[str]:
     """Passwords that are not set: an empty one would silently close the account."""
     return [account.variable for account in ACCOUNTS if not variables.get(account.variable, "").strip()]
@@ -59,7 +75,7 @@ def main(host: str, port: str) -> None:
     if absent := missing(os.environ):
         sys.exit(f"refused: {', '.join(absent)} must be set: MLflow lets nobody in without a password")
     path = Path(os.environ.get("MLFLOW_AUTH_CONFIG_PATH", "/tmp/mlflow-logins.ini"))
-    os.environ |= configure(path, os.environ["MLFLOW_BACKEND_STORE_URI"])
+    os.environ |= configure(path, os.environ["MLFLOW_BACKEND_STORE_URI"]) | answered(os.environ, port)
     how = ["--host", host, "--port", port, "--artifacts-destination", "s3://mlflow", "--workers", "1"]
     # Imported here because it takes seconds, and only a server needs it.
     from mlflow import server

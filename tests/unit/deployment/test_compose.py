@@ -503,6 +503,9 @@ def test_no_link_that_people_follow_names_a_container():
     for name in ("airflow-api", "airflow-scheduler"):
         for variable in ("AIRFLOW__API__BASE_URL", "RETRAIN_MLFLOW_LINK_URL"):
             assert re.fullmatch(r"\$\{\w+:-http://127.0.0.1:\d+\}", _variables(_SERVICES[name])[variable])
+    # What answers there knows it.
+    linked = _variables(_SERVICES["airflow-scheduler"])["RETRAIN_MLFLOW_LINK_URL"]
+    assert _variables(_SERVICES["mlflow"])["MLFLOW_PUBLIC_URL"] == linked
 
 
 # Restoring everything, as the runbook says it

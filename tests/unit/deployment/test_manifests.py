@@ -724,8 +724,8 @@ def test_no_link_that_people_follow_names_what_only_the_cluster_knows(overlay: s
     assert [urlsplit(one).hostname for one in told] == ["127.0.0.1"] * 3
     # What answers there is told whom it may answer.
     (server,) = _pods(overlay)["mlflow"]["containers"]
-    (allowed,) = [one["value"] for one in server["env"] if one["name"] == "MLFLOW_SERVER_ALLOWED_HOSTS"]
-    assert urlsplit(told[1]).netloc in allowed.split(",")
+    (public,) = [one["valueFrom"]["configMapKeyRef"] for one in server["env"] if one["name"] == "MLFLOW_PUBLIC_URL"]
+    assert public == {"name": "retraining", "key": "RETRAIN_MLFLOW_LINK_URL"}
 
 
 def test_where_the_cloud_gives_rights_no_key_has_to_be_there(overlay: str) -> None:
