@@ -1,13 +1,16 @@
 """A retraining by hand, in one process: whether it is due, its claim, and how it ended."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from include.contract.log_lines import tell
 from pipeline.bootstrap import GiveUp, end_on_sigterm
 from pipeline.bootstrap.runs import RunSteps
+from pipeline.domain.errors import ClaimLost
 from pipeline.domain.retraining import Asker, RunOutcome
 from pipeline.people_commands import show
+from pipeline.ports.events import Attendance
 
 _ENDED = frozenset({RunOutcome.DEPLOYED, RunOutcome.REFUSED})
 
@@ -20,9 +23,21 @@ def under_claim(
 ) -> tuple[RunOutcome, Result] | None:
     """What came of `work`, shown; None while nothing is due. The claim goes back however it ends, at SIGTERM, too.
 
-    Raises `GiveUp` where the run has ended for good.
+    Raises `GiveUp` where the run has ended for good, and `RunBusy` while another process works at it.
     """
     end_on_sigterm()
+    with pipeline.attended(run_id) as attendance:
+        return _alone(pipeline, run_id, model_type, asker, partial(_living, pipeline, run_id, attendance, work))
+
+
+def _living(pipeline: RunSteps, run_id: str, attendance: Attendance, work: Work) -> tuple[RunOutcome, Result]:
+    with pipeline.said_to_live(run_id, attendance):
+        return work()
+
+
+def _alone(
+    pipeline: RunSteps, run_id: str, model_type: str, asker: Asker, work: Work
+) -> tuple[RunOutcome, Result] | None:
     if (ended := pipeline.outcome_of_run(run_id)) in _ENDED:
         raise GiveUp(f"run {run_id} was {ended} already, nothing would be trained: choose another --run-id")
     answer = pipeline.begin_run(run_id, model_type, asker)
@@ -30,12 +45,16 @@ def under_claim(
     if not answer["due"]:
         show(answer)
         return None
-    outcome = RunOutcome.FAILED
+    outcome, mine = RunOutcome.FAILED, True
     try:
-        with pipeline.said_to_live(run_id):
-            outcome, result = work()
+        outcome, result = work()
+    except ClaimLost:
+        # It may be another process's by now.
+        mine = False
+        raise
     finally:
-        pipeline.end_run(run_id, outcome)
+        if mine:
+            pipeline.end_run(run_id, outcome)
         pipeline.publish_soon()
     show(result)
     return outcome, result

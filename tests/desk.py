@@ -25,7 +25,7 @@ PLAN = {
     "question": "Roll LAUNDRY back from v1.2.0 to v1.1.3, which served until 2026-05-04 06:11 UTC?",
 }
 
-_BESIDE = frozenset({"untold", "announce_question", "announce_lapse", "said_to_live"})
+_BESIDE = frozenset({"untold", "announce_question", "announce_lapse", "attended", "said_to_live"})
 
 
 class Turns(list[Any]):
@@ -55,6 +55,7 @@ class Desk:
             "untold": [],
             "told": None,
             "telling": nullcontext(True),
+            "attended": nullcontext(),
             "said_to_live": nullcontext(),
             **answers,
         }

@@ -10,16 +10,8 @@ from typing import Any
 from psycopg2.extras import Json
 
 from pipeline.adapters.mlops_db import MlopsDatabase
-from pipeline.domain.errors import RunBusy
+from pipeline.adapters.process_lock import exclusive
 from pipeline.domain.training import Attempt, ClassFigures, Hyperparameters, TrainingResult
-
-# A machine that vanishes closes no connection: with these settings the server notices within a minute and frees its
-# locks.
-_NOTICE_A_LOST_CLIENT = (
-    "SET tcp_keepalives_idle = 20",
-    "SET tcp_keepalives_interval = 10",
-    "SET tcp_keepalives_count = 4",
-)
 
 
 class TrainingTable:
@@ -28,15 +20,8 @@ class TrainingTable:
 
     @contextmanager
     def exclusive(self, run_id: str) -> Iterator[None]:
-        with self._database.connection() as connection:
-            # The lock ends with the session, so a killed process never keeps it.
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                for statement in _NOTICE_A_LOST_CLIENT:
-                    cursor.execute(statement)
-                cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (f"training of {run_id}",))
-                if cursor.fetchone() != (True,):
-                    raise RunBusy(f"run {run_id} is being trained by another process: try again when it has ended")
+        busy = f"run {run_id} is being trained by another process: try again when it has ended"
+        with exclusive(self._database, f"training of {run_id}", busy):
             yield
 
     def record(self, run_id: str, dataset_id: str, attempt: Attempt) -> None:

@@ -5,7 +5,7 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
@@ -13,10 +13,11 @@ from typing import Any
 from pipeline.bootstrap import answers
 from pipeline.bootstrap.live import LiveSteps
 from pipeline.bootstrap.model_wiring import ModelWiring
-from pipeline.domain.errors import GiveUp, TrainingInterrupted, TryAgain
+from pipeline.domain.errors import ClaimLost, GiveUp, TrainingInterrupted, TryAgain
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import SAYS_IT_LIVES_EVERY, Asker, RunOutcome
 from pipeline.ports.bundles import Scheduling
+from pipeline.ports.events import Attendance
 from pipeline.steps.announce_skipped import announce_skipped
 from pipeline.steps.begin_run import begin_run
 from pipeline.steps.consider import consider
@@ -50,13 +51,17 @@ class RunSteps(LiveSteps, ABC):
         scheduling, of_type = self._scheduled(model_type)
         resume_run(scheduling, run_id, of_type)
 
+    def attended(self, run_id: str) -> AbstractContextManager[Attendance]:
+        """This process alone works at the run by hand. Raises `RunBusy` while another one does."""
+        return self._w.retraining_runs.attended(run_id)
+
     @contextmanager
-    def said_to_live(self, run_id: str) -> Iterator[None]:
+    def said_to_live(self, run_id: str, attendance: Attendance) -> Iterator[None]:
         """Meanwhile the run's process keeps saying that it is alive, so that a killed one does not block others for
         days.
 
-        When it was silent for so long that another run may have its claim, it ends as at SIGTERM (`end_on_sigterm`),
-        and raises `GiveUp`.
+        When it was silent for so long that another one may have its claim, it ends as at SIGTERM (`end_on_sigterm`),
+        and raises `ClaimLost`.
         """
         stop, lost, w, working = threading.Event(), threading.Event(), self._w, threading.get_ident()
         # A run that has ended anyway is not interrupted any more.
@@ -72,7 +77,7 @@ class RunSteps(LiveSteps, ABC):
         def say() -> None:
             while True:
                 try:
-                    if not w.retraining_runs.lives(run_id, at=w.clock.now()):
+                    if not attendance.lives(at=w.clock.now()):
                         end()
                         return
                 except TryAgain as error:
@@ -92,9 +97,9 @@ class RunSteps(LiveSteps, ABC):
         except TrainingInterrupted:
             if not lost.is_set():
                 raise
-            raise GiveUp(
-                f"run {run_id} has no claim any more: nothing was heard of it for minutes, or a person released it, and"
-                " another run may be training; it goes on from its checkpoint when it is begun again"
+            raise ClaimLost(
+                f"run {run_id} has no claim any more, or another process goes on with it: nothing was heard of it for"
+                " minutes, or a person released it; it goes on from its checkpoint when it is begun again"
             ) from None
 
     def outcome_of_run(self, run_id: str) -> str | None:

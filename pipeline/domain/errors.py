@@ -128,6 +128,10 @@ class CheckpointRefused(GiveUp):
     """A checkpoint of another dataset or of other code; the message says which and how to start anew."""
 
 
+class ClaimLost(GiveUp):
+    """The run is no longer this process's: its claim went, or another process took it over."""
+
+
 class RunBusy(TryAgain):
     """Another process works on the same run, or another run on the same model type."""
 

@@ -178,6 +178,15 @@ class Decisions(Protocol):
         """Delete decisions against a retraining of before that moment, or only count them; how many."""
 
 
+class Attendance(Protocol):
+    """One process that works at a run by hand."""
+
+    def lives(self, *, at: datetime) -> bool:
+        """Note that the process is alive, which it repeats. False when the run holds no claim any more, or another
+        process took the run over while the database was away. Raises `ServiceUnavailable`.
+        """
+
+
 class RetrainingRuns(Protocol):
     """At most one retraining of a model type at a time, whoever started it."""
 
@@ -189,9 +198,9 @@ class RetrainingRuns(Protocol):
     def holds(self, run_id: str) -> bool:
         """Whether this run holds a claim that has not ended."""
 
-    def lives(self, run_id: str, *, at: datetime) -> bool:
-        """Note that its process is alive, which it repeats while it holds its claim; False when it no longer holds any.
-        Raises `ServiceUnavailable`.
+    def attended(self, run_id: str) -> AbstractContextManager[Attendance]:
+        """One process works at a run by hand at a time; ends with the process. Raises `RunBusy` while another one does,
+        and `ServiceUnavailable`.
         """
 
     def claim(self, model_type: ModelType) -> Claim | None:

@@ -22,10 +22,12 @@ class Begun:
 
 
 def begin_run(scheduling: Scheduling, run_id: str, model_type: ModelType, asker: Asker) -> Begun:
-    """A run that holds the claim goes on with it, whatever the policy says by now; so does one that has ended although
-    its model may go live.
+    """A run that holds the claim goes on with it, whatever the policy says by now, if it is asked for where it was
+    begun; so does one that has ended although its model may go live.
     """
-    if scheduling.runs.holds(run_id):
+    claim = scheduling.runs.claim(model_type)
+    # One that Airflow works at is not begun beside it by hand, nor the other way round.
+    if claim is not None and claim.run_id == run_id and claim.by in ("", asker.by):
         return Begun(True, "claimed", f"{run_id} goes on", run_id)
     ended = scheduling.runs.outcome(run_id)
     if ended in _GOES_ON and _may_go_live(scheduling, run_id):

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import psycopg2
@@ -26,7 +27,7 @@ from pipeline.domain.backups import lost
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.dataset import Manifest, Quarantined, Split
-from pipeline.domain.errors import GiveUp, PhotosErased, RunBusy, UnknownVersion
+from pipeline.domain.errors import GiveUp, PhotosErased, RunBusy, ServiceUnavailable, UnknownVersion
 from pipeline.domain.lineage import Erased, Kept
 from pipeline.domain.models import ModelType
 from pipeline.domain.outgoing_events import OutgoingEvent
@@ -898,13 +899,14 @@ def test_what_came_since_a_try_in_vain_is_counted(services):
 
 
 def test_a_claim_says_when_its_process_was_heard_of_and_nothing_of_an_earlier_one(tables):
-    assert not tables.runs.lives("run-1", at=NOW)
-    tables.runs.begin("run-1", LAUNDRY, at=NOW, by="command line")
-    assert tables.runs.claim(LAUNDRY).seen_at is None
-    assert tables.runs.lives("run-1", at=NOW + timedelta(minutes=1))
-    assert tables.runs.claim(LAUNDRY) == Claim("run-1", NOW, "command line", NOW + timedelta(minutes=1))
-    tables.runs.end("run-1", at=NOW, outcome="failed")
-    assert not tables.runs.lives("run-1", at=NOW)
+    with tables.runs.attended("run-1") as attendance:
+        assert not attendance.lives(at=NOW)
+        tables.runs.begin("run-1", LAUNDRY, at=NOW, by="command line")
+        assert tables.runs.claim(LAUNDRY).seen_at is None
+        assert attendance.lives(at=NOW + timedelta(minutes=1))
+        assert tables.runs.claim(LAUNDRY) == Claim("run-1", NOW, "command line", NOW + timedelta(minutes=1))
+        tables.runs.end("run-1", at=NOW, outcome="failed")
+        assert not attendance.lives(at=NOW)
     assert tables.runs.begin("run-1", LAUNDRY, at=NOW) and tables.runs.claim(LAUNDRY).seen_at is None
 
 
@@ -914,3 +916,41 @@ def test_a_claim_says_who_began_its_run_also_when_it_goes_on(tables):
     tables.runs.end("run-1", at=NOW, outcome="held")
     tables.runs.begin("run-1", LAUNDRY, at=NOW + timedelta(hours=1))
     assert tables.runs.claim(LAUNDRY) == Claim("run-1", NOW + timedelta(hours=1), "a dag")
+
+
+def test_one_process_works_at_a_run_by_hand_the_second_is_told_to_come_back(tables):
+    tables.runs.begin("run-1", LAUNDRY, at=NOW, by="command line")
+    with tables.runs.attended("run-1") as attendance:
+        with pytest.raises(RunBusy, match="another process works at run run-1"), tables.runs.attended("run-1"):
+            pytest.fail("both work")
+        with tables.runs.attended("run-2"):
+            assert attendance.lives(at=NOW)
+    with tables.runs.attended("run-1"):
+        pass
+
+
+def lose_the_session(tables):
+    """As when the database is restarted."""
+    if isinstance(tables, Fakes):
+        tables.runs.at_work.clear()
+        return
+    with tables.database.transaction() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+
+
+def test_a_process_whose_session_broke_goes_on_unless_another_one_took_the_run_meanwhile(tables):
+    def heard_of(attendance):
+        # The first word is what meets the broken session.
+        with suppress(ServiceUnavailable):
+            return attendance.lives(at=NOW)
+        return attendance.lives(at=NOW)
+
+    tables.runs.begin("run-1", LAUNDRY, at=NOW, by="command line")
+    with tables.runs.attended("run-1") as first:
+        lose_the_session(tables)
+        assert heard_of(first)
+        with pytest.raises(RunBusy), tables.runs.attended("run-1"):
+            pytest.fail("both work")
+        lose_the_session(tables)
+        with tables.runs.attended("run-1") as second:
+            assert heard_of(second) and not heard_of(first)

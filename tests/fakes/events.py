@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from pipeline.domain.errors import GiveUp, NotTaken, ServiceUnavailable
+from pipeline.domain.errors import GiveUp, NotTaken, RunBusy, ServiceUnavailable
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.intake import AT_ONCE, Stay
 from pipeline.domain.models import ModelType, demand_of_type
@@ -207,6 +207,7 @@ class FakeRetrainingRuns:
     begun_by: dict[str, str] = field(default_factory=dict)
     types: dict[str, ModelType] = field(default_factory=dict)
     seen: dict[str, datetime] = field(default_factory=dict)
+    at_work: dict[str, "FakeAttendance"] = field(default_factory=dict)
 
     def begin(self, run_id: str, model_type: ModelType, *, at: datetime, by: str = "") -> bool:
         demand_of_type(run_id, self.types.get(run_id, model_type), model_type)
@@ -228,10 +229,16 @@ class FakeRetrainingRuns:
         held = ((run, at) for run, (claimed, at) in self.claims.items() if claimed is model_type)
         return next((Claim(run, at, self.begun_by[run], self.seen.get(run)) for run, at in held), None)
 
-    def lives(self, run_id: str, *, at: datetime) -> bool:
-        if run_id in self.claims:
-            self.seen[run_id] = at
-        return run_id in self.claims
+    @contextmanager
+    def attended(self, run_id: str) -> Iterator["FakeAttendance"]:
+        if run_id in self.at_work:
+            raise RunBusy(f"another process works at run {run_id}")
+        attendance = self.at_work[run_id] = FakeAttendance(self, run_id)
+        try:
+            yield attendance
+        finally:
+            if self.at_work.get(run_id) is attendance:
+                del self.at_work[run_id]
 
     def outcome(self, run_id: str) -> str | None:
         return self.ended.get(run_id)
@@ -241,6 +248,19 @@ class FakeRetrainingRuns:
         held = self.claims.pop(run_id, None) is not None
         if held or (run_id in self.ended and outcome == RunOutcome.DEPLOYED):
             self.ended[run_id] = outcome
+
+
+@dataclass
+class FakeAttendance:
+    runs: FakeRetrainingRuns
+    run_id: str
+
+    def lives(self, *, at: datetime) -> bool:
+        # Whoever lost its session takes the lock again, unless another process has it.
+        mine = self.runs.at_work.setdefault(self.run_id, self) is self
+        if mine and self.run_id in self.runs.claims:
+            self.runs.seen[self.run_id] = at
+        return mine and self.run_id in self.runs.claims
 
 
 def _headers(message: Message) -> str:

@@ -17,8 +17,10 @@ from pipeline.__main__ import main
 from pipeline.bootstrap import Asker, GiveUp, Pipeline, RollbackRequest, TryAgain
 from pipeline.bootstrap.faces import FacePipeline
 from pipeline.domain.errors import (
+    ClaimLost,
     DatasetRefused,
     RegistryBehind,
+    RunBusy,
     ServiceUnavailable,
     TrainingInterrupted,
     TrainingNeedsPerson,
@@ -98,7 +100,11 @@ ASKED = [
     ),
     (
         ("retrain", *RUN, *FACE, "--force", "kim"),
-        [("outcome_of_run", "r1"), ("begin_run", "r1", "FACE", Asker("command line", "kim", by_hand=True))],
+        [
+            ("attended", "r1"),
+            ("outcome_of_run", "r1"),
+            ("begin_run", "r1", "FACE", Asker("command line", "kim", by_hand=True)),
+        ],
     ),
 ]
 WHOLE_RUN = ["validate", "slices", "augment_slice", "augment_slice", "assemble", "train", "verify_accuracy"]
@@ -429,6 +435,27 @@ def test_a_retraining_that_is_asked_to_end_releases_its_claim(run_module):
     signal.signal(signal.SIGTERM, before)
     assert (code, pipeline.ended()) == (75, [("r1", "failed")])
     assert lines[-1].startswith("try again: training was interrupted (asked to end)")
+
+
+@pytest.mark.parametrize("command", ["retrain", "first-model"])
+def test_a_second_start_of_a_run_that_lives_touches_nothing_of_it(run_module, command):
+    pipeline = CommandLinePipeline(attended=RunBusy("another process works at run r1"))
+    code, lines = run_module(pipeline, command, *STEPS[command])
+    assert (code, lines[-1], pipeline.names()) == (75, "try again: another process works at run r1", [])
+
+
+def test_a_run_that_another_process_took_over_does_not_release_the_claim_of_that_one(run_module):
+    class Lost:
+        def __enter__(self):
+            """The work begins."""
+
+        def __exit__(self, *raised):
+            raise ClaimLost("run r1 has no claim any more")
+
+    pipeline = CommandLinePipeline(said_to_live=Lost())
+    code, lines = run_module(pipeline, "retrain", *STEPS["retrain"])
+    assert (code, lines[-1]) == (1, "refused: run r1 has no claim any more")
+    assert pipeline.ended() == [] and pipeline.names()[-1] == "publish_soon"
 
 
 class Faces(Desk):

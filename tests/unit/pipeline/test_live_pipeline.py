@@ -10,7 +10,7 @@ import pytest
 from include.contract.tracing import OFF
 from pipeline.adapters.run_traces import RunTraces
 from pipeline.bootstrap import Fault, Pipeline, Place, RollbackRequest, end_on_sigterm
-from pipeline.domain.errors import GiveUp, ServiceUnavailable, TrainingInterrupted
+from pipeline.domain.errors import ClaimLost, GiveUp, ServiceUnavailable, TrainingInterrupted
 from pipeline.domain.faces.watching import FaceWatchPolicy
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.models import ModelType
@@ -290,8 +290,9 @@ def test_a_run_that_was_silent_so_long_that_its_claim_went_ends_with_a_sentence(
     try:
         desk.world.runs.begin("run-1", ModelType.LAUNDRY, at=NOW)
         with (
-            pytest.raises(GiveUp, match="run run-1 has no claim any more: .* another run may be training"),
-            desk.pipeline.said_to_live("run-1"),
+            desk.pipeline.attended("run-1") as attendance,
+            pytest.raises(ClaimLost, match="run run-1 has no claim any more, or another process goes on with it"),
+            desk.pipeline.said_to_live("run-1", attendance),
         ):
             desk.world.runs.end("run-1", at=NOW, outcome="died")
             threading.Event().wait(60)
@@ -302,15 +303,14 @@ def test_a_run_that_was_silent_so_long_that_its_claim_went_ends_with_a_sentence(
 def test_a_run_that_has_ended_is_not_ended_again_by_a_look_that_was_on_its_way(monkeypatch):
     desk, looks, over = Desk(), threading.Event(), threading.Event()
 
-    def late(run_id, *, at):
+    def late(*, at):
         looks.set()
         assert over.wait(60)
         return False
 
-    monkeypatch.setattr(desk.world.runs, "lives", late)
     ended = []
     monkeypatch.setattr("pipeline.bootstrap.runs.signal.pthread_kill", lambda *of: ended.append(of))
-    with desk.pipeline.said_to_live("run-1"):
+    with desk.pipeline.said_to_live("run-1", SimpleNamespace(lives=late)):
         assert looks.wait(60)
         # The look is answered once the work is over and waits for it.
         threading.Timer(0.5, over.set).start()
@@ -320,5 +320,9 @@ def test_a_run_that_has_ended_is_not_ended_again_by_a_look_that_was_on_its_way(m
 def test_one_that_is_asked_to_end_says_what_it_always_said():
     desk = Desk()
     desk.world.runs.begin("run-1", ModelType.LAUNDRY, at=NOW)
-    with pytest.raises(TrainingInterrupted), desk.pipeline.said_to_live("run-1"):
+    with (
+        desk.pipeline.attended("run-1") as attendance,
+        pytest.raises(TrainingInterrupted),
+        desk.pipeline.said_to_live("run-1", attendance),
+    ):
         raise TrainingInterrupted("asked to end")

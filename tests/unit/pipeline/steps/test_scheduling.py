@@ -154,7 +154,8 @@ def test_a_claim_of_whom_nobody_was_asked_stays_and_the_refusal_names_who_has_it
 
 def test_a_run_by_hand_that_was_killed_keeps_nobody_away_for_longer_than_it_may_be_silent():
     world = begun()
-    world.runs.lives("run-1", at=world.clock.now())
+    with world.runs.attended("run-1") as attendance:
+        attendance.lives(at=world.clock.now())
     assert not world.begin("run-2", forced_by="kim").due
     world.clock.at += LONGEST_SILENCE + timedelta(seconds=1)
     assert world.begin("run-2", forced_by="kim").due and world.holder() == "run-2"
@@ -206,6 +207,16 @@ def test_a_run_that_holds_the_claim_goes_on_whatever_the_policy_says_by_now():
     world.confirmations.waiting = a_backlog(corrections=0)
     assert world.begin() == world.begin() == Begun(True, "claimed", "run-1 goes on", "run-1")
     assert len(world.decisions.recorded) == 1
+
+
+@pytest.mark.parametrize(("began", "again"), [("a dag", "command line"), ("command line", "a dag")])
+def test_a_run_is_not_begun_beside_itself_elsewhere_until_it_is_dead(began, again):
+    world = World()
+    assert world.begin(by=began).due
+    beside = world.begin(by=again, forced_by="kim")
+    assert (beside.due, beside.rule) == (False, "running") and "release-claim run-1" in beside.reason
+    world.clock.at += LONGEST_RUN + timedelta(hours=1)
+    assert world.begin(by=again, forced_by="kim").due
 
 
 def test_what_waits_is_counted_since_the_champion_learned():
