@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -138,6 +139,16 @@ _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _CRON = " ".join(_field(number) for number in (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY))
 Bounds = Range | OneOf | Address | Cron | TimeOfDay | TimeZone
 
+
+class Sides(Enum):
+    """Of the interval whose confidence a number is. One end of a two-sided one is surer than the interval: at 0.8 what
+    lies beyond that end has a tenth, not a fifth.
+    """
+
+    ONE = 1
+    TWO = 2
+
+
 # Every number has an upper end, so that what is computed from it still fits a column, a LIMIT or a date.
 _MOST = 1e9
 _YEARS = 100
@@ -146,7 +157,8 @@ AtLeastOne = Annotated[int, Range(at_least=1, at_most=_MOST)]
 Count = Annotated[int, Range(at_least=0, at_most=_MOST)]
 Bytes = Annotated[int, Range(at_least=1, at_most=1e15)]
 Share = Annotated[float, Range(at_least=0, at_most=1)]
-Confidence = Annotated[float, Range(above=0, below=1)]
+OneSided = Annotated[float, Range(above=0, below=1), Sides.ONE]
+TwoSided = Annotated[float, Range(above=0, below=1), Sides.TWO]
 Positive = Annotated[float, Range(above=0, at_most=_MOST)]
 NotNegative = Annotated[float, Range(at_least=0, at_most=_MOST)]
 PositiveDays = Annotated[float, Range(above=0, at_most=_YEARS * 365)]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipeline.domain.bounds import AtLeastOne, Confidence, Share
+from pipeline.domain.bounds import AtLeastOne, OneSided, Share
 from pipeline.domain.checks import AccuracyMeasurement, Check, CheckName, Prediction, Weight, outcome
 from pipeline.domain.dataset import Photo
 from pipeline.domain.statistics import binomial_lower_bound, mcnemar, paired_lower_bound
@@ -46,8 +46,8 @@ class Slice:
 class ComparisonPolicy:
     """What proves a gain. Photos count by cluster of near-duplicates."""
 
-    confidence: Confidence = 0.95
-    """How sure a proof has to be."""
+    confidence: OneSided = 0.95
+    """How sure a proof has to be (one-sided)."""
     margin: Share = 0.03
     """Loss against the champion, 0-1, that the holdout has to rule out for a proof."""
     min_holdout_photos: AtLeastOne = 100

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Protocol
 
-from pipeline.domain.bounds import AtLeastOne, Confidence, Minutes, PositiveDays, PositiveHours, Range, Share
+from pipeline.domain.bounds import AtLeastOne, Minutes, PositiveDays, PositiveHours, Range, Share, TwoSided
 from pipeline.domain.history import History
 from pipeline.domain.statistics import wilson
 
@@ -131,13 +131,14 @@ class LiveAccuracyPolicy:
     """Live accuracy below which people are told, when it is likely."""
     rollback_accuracy: Share = 0.80
     """Live accuracy below which the champion is taken down, when it is sure."""
-    alert_confidence: Confidence = 0.80
-    """How likely a fall has to be before people are told."""
-    rollback_confidence: Confidence = 0.95
-    """How sure a fall has to be, over the window, before the champion is taken down."""
-    recent_confidence: Confidence = 0.995
-    """How sure a fall has to be, on the newest confirmations alone, before the champion is taken down; they are looked
-    at many times."""
+    alert_confidence: TwoSided = 0.80
+    """Confidence of the two-sided interval that has to lie below the bar before people are told: 0.8 is 90 % sure."""
+    rollback_confidence: TwoSided = 0.95
+    """Confidence of the two-sided interval, over the window, that has to lie below the bar before the champion is taken
+    down: 0.95 is 97.5 % sure."""
+    recent_confidence: TwoSided = 0.995
+    """The same on the newest confirmations alone, which are looked at many times, of a two-sided interval, too: 0.995
+    is 99.75 % sure."""
     recovery_margin: Share = 0.02
     """How far above the alert accuracy has to rise before the state is well again."""
     recognise_seconds: Annotated[float, Range(at_least=1, at_most=240)] = 90.0

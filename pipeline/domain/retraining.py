@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from pipeline.domain.bounds import AtLeastOne, Confidence, Days, Hours, PositiveHours
+from pipeline.domain.bounds import AtLeastOne, Days, Hours, PositiveHours, TwoSided
 from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.promises import Lately
@@ -140,8 +140,9 @@ class RetrainingPolicy:
     worse than its verdict promised; without a figure of the holdout in that verdict, they alone."""
     urgent_window_hours: PositiveHours = 24.0
     """Hours of confirmations by which the champion is compared with what its verdict promised."""
-    urgent_confidence: Confidence = 0.99
-    """How sure it has to be that more of its verdicts are corrected than were promised."""
+    urgent_confidence: TwoSided = 0.99
+    """Confidence of the two-sided interval of its corrected verdicts that has to lie above what was promised: 0.99 is
+    99.5 % sure."""
     urgent_pause_hours: Hours = 12.0
     """Hours before an urgent one since the last training, or since the last run without a verdict began."""
     min_days: Days = 7.0

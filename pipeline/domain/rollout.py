@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pipeline.domain.bounds import AtLeastOne, Confidence, Range, Share
+from pipeline.domain.bounds import AtLeastOne, OneSided, Range, Share
 from pipeline.domain.live_accuracy import Tally
 from pipeline.domain.statistics import log_times_likelier_below, log_times_likelier_equal
 
@@ -97,9 +97,9 @@ class CanaryPolicy:
     """A canary without that proof by then is aborted; a person may try it again, or force it."""
     floor: Share = 0.80
     """Accuracy that a canary must not surely fall below: that at which a champion is taken down."""
-    confidence: Confidence = 0.95
+    confidence: OneSided = 0.95
     """How sure a proof has to be, over all looks: one in twenty that are worse by the margin is promoted, at most."""
-    harm_confidence: Confidence = 0.99
+    harm_confidence: OneSided = 0.99
     """How sure harm has to be, over all looks: one in a hundred that are as good is aborted for it, at most."""
 
     def judge(

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from pipeline.domain.blessing import Conclusion
-from pipeline.domain.bounds import AtLeastOne, Confidence, Positive, Share
+from pipeline.domain.bounds import AtLeastOne, Positive, Share, TwoSided
 from pipeline.domain.checks import Check, Outcome, Weight, outcome
 from pipeline.domain.faces.live import Rate, rate_of_people
 from pipeline.domain.faces.measured import Champion, FaceMeasurement, Gallery
@@ -72,8 +72,8 @@ class FaceGatePolicy:
     """People that a slice needs to be judged."""
     min_dimensions: Positive = 8.0
     """Dimensions over which embeddings spread at least; fewer is a collapse."""
-    confidence: Confidence = 0.95
-    """How sure intervals are."""
+    confidence: TwoSided = 0.95
+    """Confidence of the two-sided intervals that bars are held against: 0.95 is 97.5 % sure of one side."""
 
     def sha256(self) -> str:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()

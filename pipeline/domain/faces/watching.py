@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pipeline.domain.bounds import AtLeastOne, Confidence, Minutes, PositiveDays, PositiveHours, Share
+from pipeline.domain.bounds import AtLeastOne, Minutes, PositiveDays, PositiveHours, Share, TwoSided
 from pipeline.domain.faces.live import NOTHING_SAID, LiveFaceRates, Rate
 from pipeline.domain.live_accuracy import Period, demand_window, no_news
 
@@ -131,12 +131,14 @@ class FaceWatchPolicy:
     """Share of checks let in wrongly for which the champion is taken down, when it is sure."""
     accepted_margin: Share = 0.03
     """How much larger that share may be than the version's before; people are told of half of it."""
-    alert_confidence: Confidence = 0.9
-    """Faces: how likely a rate has to be too high before people are told."""
-    confidence: Confidence = 0.99
-    """Faces: how sure that has to be, over the window, before the champion is taken down."""
-    recent_confidence: Confidence = 0.999
-    """Faces: how sure that has to be, on the newest hours alone, before the champion is taken down."""
+    alert_confidence: TwoSided = 0.9
+    """Faces: confidence of the two-sided interval of a rate that has to lie above the bar before people are told: 0.9
+    is 95 % sure."""
+    confidence: TwoSided = 0.99
+    """Faces: the same of a two-sided exact interval, over the window, before the champion is taken down: 0.99 is 99.5 %
+    sure."""
+    recent_confidence: TwoSided = 0.999
+    """Faces: the same, two-sided, on the newest hours alone: 0.999 is 99.95 % sure."""
     recovery: Share = 0.8
     """Part of what people are told of, below which both rates have to fall before the state is well again."""
 

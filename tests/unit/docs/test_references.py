@@ -29,7 +29,7 @@ PATH = re.compile(r"`((?:dags|plugins|pipeline|faceserve|include|tests)/[\w./-]*
 COMMAND = re.compile(r"python -m ([a-z_]+(?:\.[a-z_]+)*)((?: (?![`{])[^`#\n)]*)?)")
 STARTED = re.compile(r"python, -m, ([\w.]+)([^\]]*)\]")
 VARIABLE = re.compile(r"(?<![\w…])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w…*])")
-GONE = re.compile(r"`(\w+)` is gone")
+GONE = re.compile(r"`(\w+)` (?:is|are) gone")
 # Of Docker Compose, CUDA, OpenTelemetry, HTTP/2 and sysexits.h; a placeholder of a script.
 NAMES_OF_OTHERS = {
     *("COMPOSE_PROFILES", "CUDA_VISIBLE_DEVICES", "OTEL_TRACES_SAMPLER_ARG", "REFUSED_STREAM", "EX_TEMPFAIL"),
@@ -146,6 +146,12 @@ def test_settings_and_variables_exist():
     prose = [line for line in lines() if not line.path.startswith("tests/") and not line.path.endswith(".sql")]
     found = [(name, line) for line in prose for name in VARIABLE.findall(line.text) if name not in known]
     assert [f"{name}, {line}" for name, line in found if name not in GONE.findall(line.text)] == []
+
+
+def test_what_the_changelog_says_is_gone_is_gone():
+    gone = set(GONE.findall((ROOT / _CHANGELOG).read_text()))
+    dags = {path.stem for path in (ROOT / "dags").glob("*.py")}
+    assert gone and gone & {*words_of_code(), *(one.name for one in variables(Settings)), *dags} == set()
 
 
 @pytest.mark.parametrize(
