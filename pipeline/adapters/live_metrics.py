@@ -1,6 +1,6 @@
 """Confirmations joined to the version that gave the verdict, counted by the database from one index."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +8,8 @@ from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import LabelTally, Period, Tally
 
+MOST_VERSIONS = 50
+"""Versions that are listed of a period."""
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 # A confirmation without a version belongs to the version that served when it was given.
@@ -25,9 +27,9 @@ _QUARTERS = f"""
     FROM ({_REIGNS}) r
         CROSS JOIN LATERAL verdicts_between(GREATEST(r.since, {_AFTER}), LEAST(r.until, {_THROUGH})) v
     WHERE r.since < {_THROUGH} AND r.until > {_AFTER} AND v.model_version = ''"""
-# When the last of them was given, by version: in the last quarter that has any.
+# When the last of them was given: in the last quarter that has any. Of one version, as it reads that quarter's rows.
 _COUNT = f"""
-    WITH counted AS MATERIALIZED (SELECT * FROM ({_QUARTERS}) q WHERE {{which}}),
+    WITH counted AS MATERIALIZED (SELECT * FROM ({_QUARTERS}) q WHERE version = %(version)s{{which}}),
     last AS (
         SELECT version, max(quarter) AS quarter FROM counted GROUP BY version
     ), newest AS MATERIALIZED (
@@ -44,9 +46,20 @@ _COUNT = f"""
     SELECT version, final_result, sum(confirmed), sum(agreed), max(newest.at)
     FROM counted JOIN newest USING (version)
     GROUP BY version, final_result ORDER BY version, final_result LIMIT 200"""
-_TALLY = _COUNT.format(which="version = %(version)s", of_them="true")
-_BLIND = _COUNT.format(which="version = %(version)s AND blind", of_them="c.blind")
-_BY_VERSION = _COUNT.format(which="true", of_them="true")
+_TALLY = _COUNT.format(which="", of_them="true")
+_BLIND = _COUNT.format(which=" AND blind", of_them="c.blind")
+# Whoever sends confirmations chooses what versions and verdicts they name: those that served come first, then those of
+# which there are most.
+_BY_VERSION = f"""
+    SELECT version, final_result, confirmed, agreed FROM (
+        SELECT *, dense_rank() OVER (
+            ORDER BY version = ANY(%(reigning)s::text[]) DESC, of_version DESC, version) AS place
+        FROM (
+            SELECT version, final_result, sum(confirmed) AS confirmed, sum(agreed) AS agreed,
+                sum(sum(confirmed)) OVER (PARTITION BY version) AS of_version
+            FROM ({_QUARTERS}) q GROUP BY version, final_result) counted
+    ) ranked
+    WHERE place <= {MOST_VERSIONS} ORDER BY place, final_result LIMIT 1000"""
 # As many of each part as are asked for, and of those the newest.
 _PART = """
     SELECT final_result, corrected, confirmed_at FROM task_confirmations
@@ -79,10 +92,13 @@ class LiveMetricsView:
     def blind(self, history: History, version: str, period: Period) -> Tally:
         return self._asked(_BLIND, history, period, version=version).get(version, Tally())
 
-    def by_version(self, history: History, period: Period) -> Mapping[str, Tally]:
-        return self._asked(_BY_VERSION, history, period)
+    def by_version(self, history: History, period: Period) -> Mapping[str, Sequence[LabelTally]]:
+        return {version: _labels(rows) for version, rows in self._rows(_BY_VERSION, history, period).items()}
 
     def _asked(self, sql: str, history: History, period: Period, **values: Any) -> Mapping[str, Tally]:
+        return {version: _tally(rows) for version, rows in self._rows(sql, history, period, **values).items()}
+
+    def _rows(self, sql: str, history: History, period: Period, **values: Any) -> Mapping[str, list[Any]]:
         reigns = {
             "reigning": [reign.version for reign in history.reigns],
             "from": [reign.since for reign in history.reigns],
@@ -93,10 +109,12 @@ class LiveMetricsView:
             cursor.execute(sql, {"since": period.since, "until": period.until, **reigns, **values})
             for version, *row in cursor.fetchall():
                 rows.setdefault(version, []).append(row)
-        return {version: _tally(of_version) for version, of_version in rows.items()}
+        return rows
 
 
-def _tally(rows: Iterable[Any]) -> Tally:
-    found = list(rows)
-    labels = tuple(LabelTally(label, int(confirmed), int(agreed)) for label, confirmed, agreed, _ in found)
-    return Tally(labels, max((newest for *_, newest in found), default=None))
+def _tally(rows: Sequence[Any]) -> Tally:
+    return Tally(_labels(rows), max((newest for *_, newest in rows), default=None))
+
+
+def _labels(rows: Iterable[Any]) -> tuple[LabelTally, ...]:
+    return tuple(LabelTally(label, int(confirmed), int(agreed)) for label, confirmed, agreed, *_ in rows)

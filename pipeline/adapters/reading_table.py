@@ -6,7 +6,6 @@ from datetime import datetime
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.outbox_table import insert_event
-from pipeline.domain.live_accuracy import Tally
 from pipeline.domain.models import ModelType
 from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.ports.live import Episode, Look
@@ -25,7 +24,7 @@ class ReadingTable:
     def record(self, look: Look) -> None:
         reading, seen = look.reading, look.seen
         figures = (reading.confirmed, reading.agreed, reading.accuracy, reading.low, reading.high)
-        versions = json.dumps({version: json.loads(_labels(tally)) for version, tally in look.versions.items()})
+        versions = {version: [asdict(label) for label in labels] for version, labels in look.versions.items()}
         with self._database.transaction() as cursor:
             cursor.execute(
                 _INSERT,
@@ -33,7 +32,7 @@ class ReadingTable:
                     *(look.model_type, reading.version, look.at, reading.state, reading.reason),
                     *figures,
                     *(seen.blind.confirmed, seen.blind.agreed),
-                    *(_labels(seen.window), versions, look.decision),
+                    *(_json([asdict(label) for label in seen.window.labels]), _json(versions), look.decision),
                 ),
             )
 
@@ -70,5 +69,5 @@ class ReadingTable:
                 insert_event(cursor, event)
 
 
-def _labels(tally: Tally) -> str:
-    return json.dumps([asdict(label) for label in tally.labels], ensure_ascii=False)
+def _json(said: object) -> str:
+    return json.dumps(said, ensure_ascii=False)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pipeline.domain.history import History
-from pipeline.domain.live_accuracy import Observation, Period, Reading, Tally
+from pipeline.domain.live_accuracy import LabelTally, Observation, Period, Reading, Tally
 from pipeline.domain.models import ModelType
 from pipeline.domain.outgoing_events import OutgoingEvent
 
@@ -26,7 +26,8 @@ class LiveMetrics(Protocol):
     def blind(self, history: History, version: str, period: Period) -> Tally:
         """Those whose reviewer did not see the verdict."""
 
-    def by_version(self, history: History, period: Period) -> Mapping[str, Tally]: ...
+    def by_version(self, history: History, period: Period) -> Mapping[str, Sequence[LabelTally]]:
+        """All confirmations of each version that served; of the others, of those that most were given of."""
 
 
 class Evidence(Protocol):
@@ -55,13 +56,13 @@ class Episode:
 
 @dataclass(frozen=True)
 class Look:
-    """One look of the monitor: `versions` are all that were confirmed in the window, `decision` a sentence."""
+    """One look of the monitor: `versions` in the window as of `LiveMetrics`, for people; `decision` a sentence."""
 
     model_type: ModelType
     at: datetime
     seen: Observation
     reading: Reading
-    versions: Mapping[str, Tally]
+    versions: Mapping[str, Sequence[LabelTally]]
     decision: str
 
 

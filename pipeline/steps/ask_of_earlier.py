@@ -12,7 +12,7 @@ from pipeline.steps.left_out import left_out
 from pipeline.steps.readable import Readable
 
 
-@deciding_nothing("what this model forgot")
+@deciding_nothing("what this model forgot", otherwise=None)
 def ask_of_earlier(verification: Verification, contest: Contest, sources: DataSources) -> None:
     """Its answers are kept beside the artifact, for the next dataset. After the verdict they stay as they are."""
     v = verification

@@ -15,7 +15,7 @@ from pipeline.steps.deciding_nothing import deciding_nothing
 from pipeline.steps.kept_evidence import candidate_said, champion_said, predictions
 
 
-@deciding_nothing("how earlier versions do on the newest photos")
+@deciding_nothing("how earlier versions do on the newest photos", otherwise=None)
 def measure_staleness(verification: Verification, contest: Contest, policy: StalenessPolicy) -> None:
     """Kept beside the artifact; a version that cannot be asked stands there with the reason. After `verify_accuracy`,
     whose answers it uses; after the verdict the evidence stays as it is.

@@ -1,22 +1,13 @@
 """One look at the champion's live accuracy: read, judge, tell once, decide (specification §9; design D16)."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from pipeline.domain.history import History
-from pipeline.domain.live_accuracy import (
-    LiveAccuracyPolicy,
-    Observation,
-    Period,
-    Reading,
-    RollbackDecision,
-    Tally,
-    decide_rollback,
-)
+from pipeline.domain.live_accuracy import LiveAccuracyPolicy, Reading, RollbackDecision, Tally, decide_rollback
 from pipeline.domain.models import ModelType
 from pipeline.domain.outgoing_events import LiveAccuracyLowEvent, LiveAccuracyRecoveredEvent, OutgoingEvent
 from pipeline.ports.bundles import Monitoring
 from pipeline.ports.live import Episode, Look
+from pipeline.steps.observe import each_version, last_word, observe
 from pipeline.steps.tell_look import Telling, tell_look, tell_silence
 from pipeline.steps.to_mend import to_mend
 
@@ -41,30 +32,19 @@ def watch(m: Monitoring, model_type: ModelType, policy: LiveAccuracyPolicy) -> W
         return None
     champion = history.reigns[-1]
     period = policy.period(champion.since, now)
-    seen = Observation(
-        champion.version,
-        m.metrics.tally(history, champion.version, period),
-        m.metrics.newest(history, champion.version, period, policy.min_confirmations),
-        m.metrics.blind(history, champion.version, period),
-    )
+    seen = observe(m, history, period, policy.min_confirmations)
     reading = policy.judge(seen, now)
     decision = decide_rollback(reading, history)
-    versions = m.metrics.by_version(history, policy.window(now))
+    versions = each_version(m, history, policy, now)
     m.readings.record(Look(model_type, now, seen, reading, versions, decision.reason))
     telling = _telling(m, model_type, reading, decision)
     tell_look(telling, reading, decision)
-    newest = seen.window.newest or _last_word(m, history, period.until)
+    newest = seen.window.newest or last_word(m, history, period.until)
     if (silent_since := policy.silent_since(newest, champion.since, now)) is not None:
         tell_silence(telling, champion.version, silent_since)
     problems = to_mend(history, now, m.trial_hours)
     said = [decision.reason] if reading.failing and not decision.act else []
     return Watched(reading, seen.blind, decision, "; ".join([*problems, *said]) or None, "; ".join(problems) or None)
-
-
-def _last_word(m: Monitoring, history: History, until: datetime) -> datetime | None:
-    """The newest confirmation of the champion's reign, however long ago; the window may have moved past it."""
-    champion = history.reigns[-1]
-    return m.metrics.newest(history, champion.version, Period(champion.since, until), 1).newest
 
 
 def _telling(m: Monitoring, model_type: ModelType, reading: Reading, decision: RollbackDecision) -> Telling:

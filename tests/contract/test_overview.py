@@ -67,7 +67,7 @@ def look(tables, at, agreed=90, *, model_type=LAUNDRY, version="v1.0.0"):
     seen = Tally((LabelTally("양호", 100, agreed),), at)
     observed = Observation(version, seen, seen, Tally((LabelTally("양호", 10, 7),), at))
     reading = LiveAccuracyPolicy().judge(observed, at)
-    tables.readings.record(Look(model_type, at, observed, reading, {version: seen}, f"looked, {agreed} right"))
+    tables.readings.record(Look(model_type, at, observed, reading, {version: seen.labels}, f"looked, {agreed} right"))
 
 
 def within(tables, hours, most=100):

@@ -28,9 +28,9 @@ class FakeLiveMetrics:
     def blind(self, history: History, version: str, period: Period) -> Tally:
         return _tally([e for e in self._of(history, version, period) if e.extra.get("blindAudit") is True])
 
-    def by_version(self, history: History, period: Period) -> Mapping[str, Tally]:
+    def by_version(self, history: History, period: Period) -> Mapping[str, Sequence[LabelTally]]:
         named = {version for e in self._within(history, period) if (version := _version(history, e))}
-        return {v: self.tally(history, v, period) for v in sorted(named)}
+        return {v: self.tally(history, v, period).labels for v in sorted(named)}
 
     def _of(self, history: History, version: str, period: Period) -> list[TaskConfirmedEvent]:
         return [e for e in self._within(history, period) if _version(history, e) == version]

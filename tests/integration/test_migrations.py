@@ -15,15 +15,18 @@ from include.stack.layout import REPOSITORY
 from include.stack.migrations import migrate
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dataset_table import DatasetTable
+from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.dataset import Split
 from pipeline.domain.events import parse_task_confirmed
 from pipeline.domain.ledger import RollbackRequest
+from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By, CanaryAbort, CanaryStart, Entry, Kind, Phase
 from tests.builders import BUCKETS, an_event, event_body
+from tests.histories import a_history
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -254,6 +257,34 @@ def test_a_confirmation_of_before_is_known_by_what_it_says_and_stands_there_once
         # A row of before may be larger than any that comes now.
         with pytest.raises(psycopg2.errors.CheckViolation):
             table.store([an_event("new", model_version="v" * 129)])
+
+
+# Confirmations that named a version without a name
+
+_UNNAMED = """
+    ALTER TABLE task_confirmations DROP CONSTRAINT bounded;
+    INSERT INTO task_confirmations (key, task_id, helper_id, ai_result, final_result, corrected, photo_url,
+                                    confirmed_at, model_version)
+    SELECT n::text, 'T-' || n, 'H', '양호', '양호', false, 's3://tasks/' || CASE n WHEN 1 THEN repeat('x', 2000)
+        ELSE (n / 2)::text END,
+        '2026-05-04T14:00:00Z'::timestamptz + n * interval '1 minute', CASE WHEN n % 3 = 0 THEN NULL ELSE '' END
+    FROM generate_series(0, 9) n"""
+
+
+def test_a_confirmation_of_before_that_named_no_version_is_counted_alike_by_every_question(services, tmp_path):
+    """Each photo once, however its confirmations were written; also a row that is larger than any that comes now."""
+    with database_of(services, tmp_path, 52, _UNNAMED) as dsn:
+        migrate(dsn, _MIGRATIONS)
+        # The release of before may go on writing.
+        run(dsn, _UNNAMED.partition(";")[2].replace("(0, 9)", "(10, 10)"))
+        metrics, history = LiveMetricsView(MlopsDatabase(dsn)), a_history("promote v1.0.0")
+        since = history.reigns[-1].since
+        period = Period(since, since + timedelta(days=1))
+        tally = metrics.tally(history, "v1.0.0", period)
+        assert tally == metrics.newest(history, "v1.0.0", period, 100)
+        (label,) = tally.labels
+        assert metrics.by_version(history, period) == {"v1.0.0": (label,)}
+        assert label.confirmed == len({0, 1, 3, 5, 7, 9, 10})
 
 
 # Versions whose accuracy was the trainer's

@@ -47,7 +47,7 @@ class Opinions:
     def blind(self, history: History, version: str, period: Period) -> Tally:
         return Tally()
 
-    def by_version(self, history: History, period: Period) -> dict[str, Tally]:
+    def by_version(self, history: History, period: Period) -> dict[str, tuple[LabelTally, ...]]:
         return {}
 
 

@@ -7,12 +7,14 @@ from pipeline.domain.errors import (
     ModelRefused,
     PromotionFrozen,
     ServiceRefused,
+    ServiceTooSlow,
     ServiceUnavailable,
     StaleTransition,
 )
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy, State
 from pipeline.domain.transitions import Kind
 from tests.fakes.faults import Killed, every_fault
+from tests.fakes.live import FakeLiveMetrics
 from tests.unit.pipeline.steps.live_world import LAUNDRY, World
 
 
@@ -232,6 +234,20 @@ def test_a_look_killed_at_any_call_and_repeated_tells_once(fault):
     assert world.outbox.types().count("LiveAccuracyLowEvent") == 1
 
 
+def test_a_bad_champion_is_taken_down_although_nobody_can_say_how_right_the_others_were(caplog):
+    """As reported: the list of all versions took more than a minute, and every look ended there."""
+
+    class Slow(FakeLiveMetrics):
+        def by_version(self, history, period):
+            raise ServiceTooSlow("the database", "canceling statement due to statement timeout")
+
+    world = bad_champion()
+    world.metrics = Slow(world.confirmations)
+    assert world.watch().decision.act
+    assert world.readings.looks[-1].versions == {}
+    assert "how right each version was is not known: the database" in caplog.text
+
+
 def test_what_somebody_has_to_mend_is_said_in_sentences():
     world = World().live("first", "second")
     world.fleet.down = {"replica-2"}
@@ -277,7 +293,11 @@ def test_every_look_is_kept_with_what_was_decided():
     seen = world.watch()
     (look,) = world.readings.looks
     assert (look.model_type, look.reading, look.decision) == (LAUNDRY, seen.reading, seen.decision.reason)
-    assert (look.seen.version, look.seen.blind, look.versions) == ("v1.1.0", seen.blind, {"v1.1.0": look.seen.window})
+    assert (look.seen.version, look.seen.blind, look.versions) == (
+        "v1.1.0",
+        seen.blind,
+        {"v1.1.0": look.seen.window.labels},
+    )
     assert world.outbox.pending()[-1].payload["consequence"] == "The monitor rolls it back to v1.0.0"
 
 
