@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tests.unit.deployment.alert_trials import DAY, HOUR, MINUTE, Case, Trial, Value, ago, steady
 from tests.unit.deployment.burning import Burning, errors, fast, lasting, slowness
-from tests.unit.deployment.silence import Silence
+from tests.unit.deployment.silence import NobodyAsks, Silence
 
 
 def of(series: str, bad: float, edge: float, good: float, beside: Mapping[str, Value] | None = None) -> Case:
@@ -91,6 +91,7 @@ CASES: Mapping[str, Case | Burning | Silence] = {
     "DeadLetters": of("retraining_dead_letters", 1, 0, 0),
     "ConfirmationsWait": of("retraining_confirmations_waiting", 1001, 1000, 0),
     "NoConfirmations": Silence(),
+    "NoRequests": NobodyAsks(),
     "TasksWaitForWorkers": Case(
         bad={_TASKS_READY: ONE, _WORKERS: NONE},
         edge={_TASKS_READY: ONE, _WORKERS: ONE},
