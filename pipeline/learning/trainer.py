@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.errors import ServiceUnavailable, TrainingFailed
 from pipeline.domain.training import Epoch, Hyperparameters, TrainingResult, Tried
-from pipeline.learning import measures, pictures, reasons
+from pipeline.learning import measures, memory, pictures, reasons
 from pipeline.learning.checkpoints import Checkpoints
 from pipeline.learning.devices import strategy
 from pipeline.learning.export import Destination, Identity, Samples, Trained, export
@@ -53,20 +53,19 @@ class KerasTrainer:
         self._memory_mb = memory_mb
 
     def train(self, job: TrainingJob, on_epoch: Callable[[Epoch], None], experiment: Experiment) -> TrainingResult:
-        import tensorflow as tf
-
         if self._memory_mb:
             limit = self._memory_mb * 1024 * 1024
             resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
         try:
             return self._train(job, on_epoch, experiment)
-        except (MemoryError, OSError, tf.errors.ResourceExhaustedError) as error:
+        except Exception as error:
+            lacked = memory.lacked(error)
             # TensorFlow raises the same error for lack of memory and lack of disk.
-            if _NO_SPACE in str(error):
+            if _NO_SPACE in str(error) and (lacked or isinstance(error, OSError)):
                 raise ServiceUnavailable(
                     "the local disk", f"it is full ({str(error)[:300]}): free some of it"
                 ) from error
-            if isinstance(error, OSError):
+            if not lacked:
                 raise
             raise TrainingFailed("out_of_memory", str(error)[:300] or type(error).__name__) from error
 

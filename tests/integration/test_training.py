@@ -116,7 +116,9 @@ def _exhausted(what):
     return ResourceExhaustedError(None, None, what)
 
 
-@pytest.mark.parametrize("error", [MemoryError, lambda: _exhausted("OOM when allocating tensor")])
+@pytest.mark.parametrize(
+    "error", [MemoryError, lambda: _exhausted("OOM when allocating tensor"), lambda: RuntimeError("std::bad_alloc")]
+)
 def test_running_out_of_memory_is_reported_as_such(error):
     objects = NoRoom(error())
     with pytest.raises(TrainingFailed) as failed:
