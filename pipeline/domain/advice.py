@@ -1,28 +1,34 @@
 """What may help a model that verification refused: a table of failed conditions (specification, messages 27-30)."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from pipeline.domain.backbones import smaller_than
-from pipeline.domain.checks import CheckName, label_of
+from pipeline.domain.checks import Check, CheckName, failed_floors, label_of
 from pipeline.domain.training import MAX_EPOCHS, Adjustment, Hyperparameters, TrainingResult
 
 _UNDERFIT_ACCURACY = 0.90
 _OVERFIT_GAP = 0.08
 _LABEL_SMOOTHING = 0.1
+_UNKNOWN = "could not be measured, no training can help: mend what the reason names, then begin another run"
 
 _Rule = Callable[[TrainingResult, Hyperparameters, Sequence[str]], Adjustment]
 
 
-def advise(result: TrainingResult, failed: Collection[str]) -> Adjustment:
-    """What to do about a model that verification refused for `failed` checks; names them, the most telling first.
+def advise(result: TrainingResult, checks: Iterable[Check]) -> Adjustment:
+    """What to do about a model that verification refused; names the failed checks, the most telling first.
 
     With hyperparameters that were not tried for this result, another training on the same photos may help against all
     of them; without, at least one needs something else.
     """
+    failed = failed_floors(checks)
+    unknown = [check.name for check in failed if not check.measured]
     h, sentences, helps = result.hyperparameters, [], True
+    if unknown:
+        sentences.append(f"{', '.join(unknown)}: {_UNKNOWN}")
+        helps = False
     for conditions, rule in _TABLE:
-        if about := [name for name in failed if _kind(name) in conditions]:
+        if about := [check.name for check in failed if check.measured and _kind(check.name) in conditions]:
             found = rule(result, h, about)
             sentences.append(f"{', '.join(about)}: {found.change}")
             h, helps = found.hyperparameters or h, helps and found.hyperparameters is not None

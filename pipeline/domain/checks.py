@@ -128,6 +128,11 @@ class Check:
     enough: bool = True
 
     @property
+    def measured(self) -> bool:
+        """Whether there was anything to measure; what was not measured refuses, too, and says nothing of a model."""
+        return self.value is not None and math.isfinite(self.value) and self.support > 0
+
+    @property
     def title(self) -> str:
         """For people, with the unit; verdicts of earlier releases may name checks that no longer exist."""
         label = label_of(self.name)
@@ -226,9 +231,9 @@ def negative_flips(candidate: Sequence[Prediction], champion: Sequence[Predictio
     return tuple(p.task_id for p in candidate if not p.right and p.task_id in right_before)
 
 
-def failed_floors(checks: Sequence[Check]) -> list[str]:
-    """Names of the conditions that refuse a candidate; advice on another training is based on them."""
-    return [c.name for c in checks if c.outcome is Outcome.FAILED and c.weight is Weight.FLOOR]
+def failed_floors(checks: Iterable[Check]) -> list[Check]:
+    """The conditions that refuse a candidate; advice on another training is based on them."""
+    return [c for c in checks if c.outcome is Outcome.FAILED and c.weight is Weight.FLOOR]
 
 
 def outcome(passed: bool) -> Outcome:

@@ -141,7 +141,7 @@ class VerificationPolicy:
             reason = f"champion {version} was not measured on the same photos"
             if measured.champion_fault:
                 reason += f": {measured.champion_fault}; bring its artifact back, roll back, or force-promote by name"
-            return Check(name, Outcome.FAILED, validation, None, n, reason, version)
+            return Check(name, Outcome.FAILED, None, None, n, reason, version)
         champion = accuracy(theirs)
         passed = math.isfinite(champion) and validation > champion
         reason = (
@@ -157,12 +157,14 @@ class VerificationPolicy:
         same = sum(ours == theirs for ours, theirs in both)
         value, high = same / len(both) if both else math.nan, binomial_upper_bound(same, len(both))
         # On few photos one close verdict weighs much: only what is surely another model is refused.
-        passed = bool(both) and len(both) == len(measured.validation) and high >= self.min_agreement
+        complete = bool(both) and len(both) == len(measured.validation)
+        passed = complete and high >= self.min_agreement
         reason = (
             f"server and trainer give the same verdict on {value:.1%} of {len(both)} photos, with 95% confidence not "
             f"above {high:.1%}; {self.min_agreement:.0%} of {len(measured.validation)} needed"
         )
-        return Check(name, outcome(passed), value, self.min_agreement, len(both), reason, high=high)
+        found = value if complete else math.nan
+        return Check(name, outcome(passed), found, self.min_agreement, len(both), reason, high=high)
 
 
 LOADED = Check(

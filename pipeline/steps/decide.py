@@ -5,7 +5,6 @@ from typing import Any
 from pipeline.domain.advice import advise
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.blessing import Blessing, conclude
-from pipeline.domain.checks import failed_floors
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.outgoing_events import ModelVerificationFailedEvent, ModelVerificationHeldEvent, OutgoingEvent
@@ -48,7 +47,7 @@ def _blessing(result: TrainingResult, dataset: Dataset, verification: Verificati
         doubts=conclusion.doubts,
         git_commit=v.code["git_commit"],
         code_version=v.code["code_version"],
-        advice="" if conclusion.accepted or conclusion.held else advise(result, failed_floors(checks)).change,
+        advice="" if conclusion.accepted or conclusion.held else advise(result, checks).change,
     )
 
 

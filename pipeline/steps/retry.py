@@ -5,7 +5,6 @@ from typing import Any
 
 from pipeline.domain.advice import advise
 from pipeline.domain.blessing import Verdict
-from pipeline.domain.checks import failed_floors
 from pipeline.domain.training import MAX_ATTEMPTS
 from pipeline.ports.training import TrainingRuns
 from pipeline.ports.verification import Blessings
@@ -23,7 +22,7 @@ def retry(run_id: str, *, blessings: Blessings, runs: TrainingRuns) -> dict[str,
     blessing, result = blessings.of_run(run_id), runs.result(run_id)
     if blessing is None or result is None or blessing.verdict is not Verdict.REJECT or blessing.override:
         return None
-    advice = advise(result, failed_floors(blessing.checks))
+    advice = advise(result, blessing.checks)
     if advice.hyperparameters is None or run_id.count(PREFIX) >= MAX_ATTEMPTS - 1:
         return None
     before, after = asdict(result.hyperparameters), asdict(advice.hyperparameters)

@@ -1,6 +1,7 @@
 """What a refused model is advised: every condition has an answer that is about it, the most telling first."""
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.advice import advise
 from pipeline.domain.backbones import BACKBONES
-from pipeline.domain.checks import CheckName, Group, class_accuracy
+from pipeline.domain.checks import Check, CheckName, Group, Outcome, class_accuracy
 from pipeline.domain.training import MAX_EPOCHS, Adjustment, Hyperparameters
 from tests.builders import a_training_result
 
@@ -29,6 +30,10 @@ FASTER = "a faster machine, or one that does nothing else while it measures"
 
 def refused(facts, **hyperparameters):
     return a_training_result(hyperparameters=Hyperparameters(**{"epochs": 40, **HEAVY, **hyperparameters}), **facts)
+
+
+def floors(*failed, value=0.85):
+    return [Check(name, Outcome.FAILED, value, 0.9, 200, "too weak") for name in failed]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +94,7 @@ def refused(facts, **hyperparameters):
     ],
 )
 def test_what_no_training_mends_is_said_of_the_conditions_it_is_about(failed, facts, asked, advice):
-    assert advise(refused(facts, **asked), failed) == Adjustment(None, advice)
+    assert advise(refused(facts, **asked), floors(*failed)) == Adjustment(None, advice)
 
 
 @pytest.mark.parametrize(
@@ -140,19 +145,21 @@ def test_what_no_training_mends_is_said_of_the_conditions_it_is_about(failed, fa
     ],
 )
 def test_advice_names_the_change_and_what_was_seen(failed, facts, changes, advice):
-    assert advise(refused(facts), failed) == Adjustment(Hyperparameters(**{"epochs": 40, **HEAVY, **changes}), advice)
+    assert advise(refused(facts), floors(*failed)) == Adjustment(
+        Hyperparameters(**{"epochs": 40, **HEAVY, **changes}), advice
+    )
 
 
 @pytest.mark.parametrize("failed", [*itertools.combinations(CONDITIONS, 1), *itertools.combinations(CONDITIONS, 2)])
 def test_every_failed_condition_is_named_once_whatever_else_failed(failed):
-    advice = advise(refused(GOOD), failed).change
+    advice = advise(refused(GOOD), floors(*failed)).change
     assert all(advice.count(name) == 1 for name in failed)
 
 
 @given(st.permutations(CONDITIONS), st.integers(1, len(CONDITIONS)))
 def test_advice_is_the_same_in_whatever_order_conditions_failed(order, count):
     def sentences(failed):
-        return [one.partition(": ")[2] for one in advise(refused(GOOD), failed).change.split("; ")]
+        return [one.partition(": ")[2] for one in advise(refused(GOOD), floors(*failed)).change.split("; ")]
 
     assert sentences(order[:count]) == sentences(sorted(order[:count]))
 
@@ -161,15 +168,28 @@ def test_advice_is_the_same_in_whatever_order_conditions_failed(order, count):
 def test_no_advice_asks_for_more_than_a_person_may(epochs, early, accuracy, rate):
     asked = Hyperparameters(epochs=epochs, learning_rate=rate)
     result = a_training_result(hyperparameters=asked, epochs_completed=max(epochs - early, 1), accuracy=accuracy)
-    advised = advise(result, ["holdout_accuracy"]).hyperparameters
+    advised = advise(result, floors(*["holdout_accuracy"])).hyperparameters
     assert advised is None or (advised != asked and advised.epochs <= MAX_EPOCHS and 0 < advised.learning_rate <= 1)
+
+
+UNKNOWN = "could not be measured, no training can help: mend what the reason names, then begin another run"
+
+
+@pytest.mark.parametrize("value", [None, math.nan])
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_what_could_not_be_measured_is_no_weakness_of_the_model_and_no_reason_to_train_again(name, value):
+    still_learning = refused({**GOOD, "epochs_completed": 40})
+    assert advise(still_learning, floors(name, value=value)) == Adjustment(None, f"{name}: {UNKNOWN}")
+    other = "memory_bytes" if name != "memory_bytes" else "holdout_accuracy"
+    assert advise(still_learning, floors(other)).hyperparameters is not None
+    assert advise(still_learning, [*floors(name, value=value), *floors(other)]).hyperparameters is None
 
 
 def test_softer_labels_are_advised_once():
     by_heart = {**GOOD, "accuracy": 0.99, "val_accuracy": 0.85}
-    assert advise(refused(by_heart, label_smoothing=0.1), ["holdout_accuracy"]).hyperparameters is None
+    assert advise(refused(by_heart, label_smoothing=0.1), floors(*["holdout_accuracy"])).hyperparameters is None
 
 
 def test_a_gap_of_eight_points_is_no_overfitting_yet():
     facts = {**GOOD, "accuracy": 1.0, "val_accuracy": 0.92}
-    assert advise(refused(facts), ["better_than_champion"]).hyperparameters is None
+    assert advise(refused(facts), floors(*["better_than_champion"])).hyperparameters is None

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.domain.blessing import Verdict, WhenInconclusive, conclude
-from pipeline.domain.checks import AccuracyMeasurement, Outcome, accuracy, negative_flips
+from pipeline.domain.checks import AccuracyMeasurement, Outcome, accuracy, failed_floors, negative_flips
 from pipeline.domain.comparison import ComparisonPolicy
 from pipeline.domain.verification import VerificationPolicy
 from tests.builders import a_performance, a_photo, predictions
@@ -36,11 +36,14 @@ def measured(good=(96, 4), bad=(96, 4), holdout=(95, 5), champion=(90, 10)):
     )
 
 
-def concluded(found=None, performance=None, labels=LABELS, when=FLOORS, policy=POLICY):
-    found = found or measured()
+def judged(found, labels=LABELS, policy=POLICY):
     photos = {p.task_id: a_photo(int(p.task_id[5:]), label=p.label) for p in (*found.validation, *found.holdout)}
+    return policy.judge_accuracy(found, labels, photos)
+
+
+def concluded(found=None, performance=None, labels=LABELS, when=FLOORS, policy=POLICY):
     checks = (
-        *policy.judge_accuracy(found, labels, photos),
+        *judged(found or measured(), labels, policy),
         *policy.judge_performance(performance or a_performance()),
     )
     return conclude(checks, labels, when_inconclusive=when)
@@ -116,6 +119,11 @@ def test_the_first_model_needs_no_champion_but_every_floor():
 def test_a_champion_measured_on_other_photos_proves_nothing():
     other = replace(measured(), champion_validation=None, champion_fault="its artifact is gone")
     assert any("not measured on the same photos: its artifact is gone" in reason for reason in reasons(other))
+    assert unmeasured(other) == ["better_than_champion"]
+
+
+def unmeasured(found):
+    return [check.name for check in failed_floors(judged(found)) if not check.measured]
 
 
 @pytest.mark.parametrize(("turned", "refused"), [(4, False), (12, True)])
@@ -130,7 +138,9 @@ def test_a_server_that_surely_disagrees_with_the_trainer_is_refused_but_not_for_
 
 def test_a_photo_the_trainer_said_nothing_about_is_no_agreement():
     said = dict(list(measured().trainer.items())[1:])
-    assert any("98% of 200 needed" in reason for reason in reasons(replace(measured(), trainer=said)))
+    incomplete = replace(measured(), trainer=said)
+    assert any("98% of 200 needed" in reason for reason in reasons(incomplete))
+    assert unmeasured(incomplete) == unmeasured(replace(measured(), trainer=None)) == ["serving_agrees_with_training"]
 
 
 def test_an_empty_configuration_is_refused():

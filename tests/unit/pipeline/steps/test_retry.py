@@ -19,11 +19,11 @@ BY_HEART = {"accuracy": 0.99, "val_accuracy": 0.85, "epochs_completed": 12}
 SWEEP = Hyperparameters(sweep=True)
 
 
-def following(chosen, failed, **facts):
+def following(chosen, failed, value=0.85, **facts):
     """What `retry` asks for after `chosen` did best and was refused for the conditions; None: nothing."""
     runs, blessings = FakeTrainingRuns(), FakeBlessings()
     runs.succeed(a_training_result("run-1", hyperparameters=chosen, **facts))
-    checks = tuple(Check(name, Outcome.FAILED, 0.85, 0.9, 200, "too weak") for name in failed)
+    checks = tuple(Check(name, Outcome.FAILED, value, 0.9, 200, "too weak") for name in failed)
     blessings.grant(a_blessing("run-1", accepted=False, checks=checks), None)
     return retry("run-1", blessings=blessings, runs=runs)
 
@@ -59,3 +59,9 @@ def test_after_a_sweep_no_softer_labels_are_tried_again(did_best):
     assert following(did_best, ["validation_accuracy"], **BY_HEART) is None
     softer = following(replace(did_best, sweep=False), ["validation_accuracy"], **BY_HEART)
     assert softer["hyperparameters"] == {"label_smoothing": 0.1}
+
+
+def test_a_champion_that_could_not_be_asked_is_no_reason_to_train_again():
+    asked = {"accuracy": 0.95, "val_accuracy": 0.94, "epochs_completed": 50}
+    assert following(Hyperparameters(), ["better_than_champion"], **asked)["hyperparameters"] == {"epochs": 100}
+    assert following(Hyperparameters(), ["better_than_champion"], value=None, **asked) is None
