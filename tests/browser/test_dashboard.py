@@ -91,6 +91,78 @@ def test_all_is_well_is_not_said_beside_what_waits(airflow, look, waits):
     assert "Nothing is known to be wrong" not in text(page, "#operations")
 
 
+AN_ACT = {"kind": "rollback_auto", "version": "v1.1.0", "before": "v1.2.0", "actor": "monitor", "reason": "too low"}
+SOMETHING_WRONG = {
+    "freeze": {**AN_ACT, "id": "act-1"},
+    "missing": "replica-2 does not answer",
+    "failed_rollback": {**AN_ACT, "at": "2026-05-04T12:00:00+00:00", "detail": "no replica answered"},
+    "registry_is_behind": True,
+    "troubles": ["backup: no copy was made"],
+}
+
+
+def answers_with(seen, pattern, /, **fields):
+    """From now on these answers say something else of `fields`."""
+    seen.page.route(pattern, lambda route: route.fulfill(json={**route.fetch().json(), **fields}))
+
+
+@pytest.mark.parametrize("name", SOMETHING_WRONG)
+def test_what_the_records_know_to_be_wrong_is_on_airflows_home_and_all_is_well_is_not_said(airflow, look, name):
+    everything_is_published(airflow)
+    seen, page = look()
+    wait_for(page, "#operations-now", "Nothing is known to be wrong.")
+    answers_with(seen, "**/api/overview*LAUNDRY", **{name: SOMETHING_WRONG[name]})
+    page.locator("#operations-now").filter(has_not_text="Nothing is known to be wrong.").wait_for()
+    seen.page.goto("/home")
+    line = seen.page.locator("#models-strip > div").filter(has_text="LAUNDRY")
+    line.wait_for()
+    # Type, version, accuracy and the next retraining; then what is wrong.
+    assert line.locator("> span").count() == 5
+
+
+@pytest.mark.parametrize("state", ["low", "failing"])
+def test_all_is_well_is_not_said_beside_a_model_that_is_not(airflow, look, state):
+    everything_is_published(airflow)
+    seen, page = look()
+    wait_for(page, "#operations-now", "Nothing is known to be wrong.")
+    answer = seen.page.evaluate("fetch('/model-dashboard/api/overview?model_type=LAUNDRY').then((one) => one.json())")
+    answers_with(seen, "**/api/overview*LAUNDRY", seen={**answer["seen"], "state": state})
+    page.locator("#operations-now").filter(has_not_text="Nothing is known to be wrong.").wait_for()
+    # What was seen of the version before says nothing of the one that serves.
+    answers_with(seen, "**/api/overview*LAUNDRY", seen={**answer["seen"], "state": state, "version": "v1.1.0"})
+    wait_for(page, "#operations-now", "Nothing is known to be wrong.")
+
+
+@pytest.mark.parametrize("fault", ["unreachable", "another version", "all away"])
+def test_all_is_well_is_not_said_beside_a_replica_that_is_not(airflow, look, fault):
+    everything_is_published(airflow)
+    seen, page = look()
+    wait_for(page, "#operations-now", "Nothing is known to be wrong.")
+    one = {"replica": "replica-1", "version": "v1.2.0", "fault": ""}
+    other = {"unreachable": {"fault": "no answer"}, "another version": {"version": "v1.1.0"}}.get(fault, {})
+    of_all = {"fault": "no replica is known"} if fault == "all away" else {}
+    answers_with(seen, "**/api/replicas*", replicas=[one, {**one, "replica": "replica-2", **other}], **of_all)
+    page.locator("#operations-now").filter(has_not_text="Nothing is known to be wrong.").wait_for()
+
+
+def test_all_is_well_is_not_said_before_airflow_was_asked_nor_of_a_dag_that_it_does_not_know(airflow, look):
+    everything_is_published(airflow)
+    seen, page = look(expected=["404"])
+    held = []
+
+    def keep(route):
+        held.append(route)
+
+    seen.page.route("**/api/v2/dags/backup", keep)
+    seen.page.reload()
+    wait_for(page, "#operations-now", "Every event is published.")
+    until(lambda: held, "Airflow to be asked")
+    assert "Nothing is known to be wrong" not in text(page, "#operations-now")
+    held[0].fulfill(status=404, json={"detail": "not found"})
+    wait_for(page, "#operations-now", "Airflow does not know backup now.")
+    assert "Nothing is known to be wrong" not in text(page, "#operations-now")
+
+
 def test_an_operator_rolls_back_in_two_clicks_and_sees_every_replica_change(airflow, look):
     airflow.role, airflow.fleet.late = "op", {"replica-2": "v1.2.0"}
     seen, page = look()
@@ -480,6 +552,34 @@ def test_a_refused_model_says_why_with_its_figures(airflow, look):
     wait_for(page, "#models-table", "holdout_accuracy 0.7, ≥ 0.88 needed")
     assert "양호 50 2 불량 3 45" in text(page, "#models-table table.matrix tbody")
     seen.keep("dashboard of a refused model")
+
+
+def test_a_model_without_a_number_is_not_headed_by_a_verdict(airflow, look):
+    world = airflow.world
+    world.accept("held", against="v1.2.0", accepted=False)
+    world.blessings.granted["held"] = replace(world.blessings.granted["held"], held=True)
+    # Accepted, and not registered yet.
+    world.accept("accepted", against="v1.2.0")
+    _, page = look()
+    for run, verdict in (("held", "waits for a person"), ("accepted", "accepted"), ("weak", "refused")):
+        row = page.locator("#models-table tr").filter(has=page.locator(f"#model-{run}"))
+        row.filter(has_text=verdict).wait_for()
+        assert row.locator("td").first.inner_text() == "no number"
+
+
+def test_why_a_version_cannot_be_promoted_is_no_verdict_that_nobody_gave(airflow, look):
+    world = airflow.world
+    held = world.versions.rows[ModelType.LAUNDRY, "v1.3.0"].run_id
+    for blessing, why in (
+        (replace(world.blessings.granted[held], accepted=False, held=True), "It waits for a person's"),
+        (None, "There is no verdict on it."),
+    ):
+        world.blessings.granted.pop(held)
+        if blessing:
+            world.blessings.granted[held] = blessing
+        _, page = look()
+        page.get_by_role("button", name="Details of v1.3.0").click()
+        wait_for(page, "#models-table", f"Promote: not possible. {why}")
 
 
 def test_a_version_says_what_it_was_worth_with_intervals(airflow, look):

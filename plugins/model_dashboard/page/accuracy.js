@@ -5,6 +5,7 @@ import { draw, ofAccuracy, ofRates } from "./chart.js";
 import { byId, el, show } from "./dom.js";
 import { state } from "./state.js";
 import { moment, percent, text } from "./texts.js";
+import { stateWord } from "./wrong.js";
 
 const RANGES = [7, 30, 90];
 const LOOKS = { ok: "good", low: "warm", warn: "warm", failing: "bad", unknown: "quiet" };
@@ -28,7 +29,7 @@ export function accuracy() {
   show(byId("accuracy-ranges"), el("div", { class: "row" }, RANGES.map(range)));
 }
 
-const badge = ({ state: seen }) => el("span", { class: `badge ${LOOKS[seen]}` }, text(`state${seen[0].toUpperCase()}${seen.slice(1)}`));
+const badge = (seen) => el("span", { class: `badge ${LOOKS[seen.state]}` }, stateWord(seen));
 
 // Of face models people are counted: who was refused wrongly, and for whom somebody else was taken. What no bar decides about says so.
 function ofFaces(seen, bars) {

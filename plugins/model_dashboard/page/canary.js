@@ -6,8 +6,6 @@ import { byId, el, show } from "./dom.js";
 import { state, whyNot } from "./state.js";
 import { moment, text } from "./texts.js";
 
-let seen = null;
-
 export function makeCanary(place) {
   place.append(...["canary-now", "canary-acts", "canary-panel"].map((id) => el("div", { id })));
 }
@@ -15,11 +13,11 @@ export function makeCanary(place) {
 export async function readCanary() {
   const kind = state.kind;
   const found = state.overview?.trial ? await ours("canary", { model_type: kind }).catch((error) => ({ fault: error.message })) : null;
-  if (kind === state.kind) seen = found;
+  if (kind === state.kind) state.canary = found;
 }
 
 export function canary() {
-  const trial = state.overview.trial;
+  const { canary: seen, overview: { trial } } = state;
   // How an abort ended is still to be read there.
   byId("canary").hidden = !trial && !byId("canary-panel").childElementCount;
   if (!trial) return;

@@ -38,7 +38,7 @@ function kind(name) {
 }
 
 async function choose(name) {
-  Object.assign(state, { kind: name, overview: null, replicas: null, running: null });
+  Object.assign(state, { kind: name, overview: null, replicas: null, running: null, canary: null });
   history.replaceState(null, "", `?model_type=${name}`);
   forgetModels();
   for (const panel of document.querySelectorAll("[id$='-panel']")) panel.replaceChildren();
@@ -77,6 +77,7 @@ async function all(...questions) {
 }
 
 function complain(failed) {
+  state.stale = failed.length > 0;
   const said = failed.map((error) => {
     if (!(error instanceof Refused)) return el("p", { class: "notice bad" }, text("away", { why: String(error) }));
     if (error.status === 401) return el("p", { class: "notice bad" }, `${text("signedOut")} `, el("button", { type: "button", id: "sign-in", onclick: signIn }, text("signIn")));

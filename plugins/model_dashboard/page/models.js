@@ -166,7 +166,9 @@ function notLive(one, o) {
   if (one.status === "ACTIVE") return text("servesAlready");
   if (o.freeze) return text("frozenNow");
   if (one.status === "ARCHIVED") return text("isArchived");
-  if (!one.verdict?.may_go_live) return text("notAccepted");
+  if (!one.verdict) return text("notJudged");
+  if (one.verdict.held) return text("notAnswered");
+  if (!one.verdict.may_go_live) return text("notAccepted");
   if (one.verdict.champion !== (o.champion?.version ?? null)) return text("otherChampion", { champion: one.verdict.champion ?? "–" });
   return null;
 }

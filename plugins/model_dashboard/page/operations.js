@@ -6,17 +6,16 @@ import { byId, el, show } from "./dom.js";
 import { state, whyNot } from "./state.js";
 import { goTo } from "./surroundings.js";
 import { moment, text } from "./texts.js";
+import { isUnanswered, wrong } from "./wrong.js";
 
 const OVER = new Set(["success", "failed", "skipped", "upstream_failed", "removed"]);
-let letters = null;
 // Those that somebody wanted to see, with how many waited then: reading them moves them in the queue.
 let opened = null;
-let questions = [];
 
 // What runs of ours ask people; whoever may not see questions is told of none.
 export async function readQuestions() {
   const asked = await airflow("dags/~/dagRuns/~/hitlDetails?response_received=false&limit=100").catch(() => ({ hitl_details: [] }));
-  questions = asked.hitl_details.filter(({ task_instance: ti }) => ti.dag_id in state.person.always_on && !OVER.has(ti.state));
+  state.questions = asked.hitl_details.filter(({ task_instance: ti }) => ti.dag_id in state.person.always_on && !OVER.has(ti.state));
 }
 
 export function makeOperations(place) {
@@ -24,49 +23,38 @@ export function makeOperations(place) {
 }
 
 export async function readLetters() {
-  letters = await ours("dead-letters/waiting").then((waiting) => ({ waiting }), (error) => ({ fault: error.message }));
-  if (opened && opened.waiting !== letters.waiting) opened = null;
+  state.letters = await ours("dead-letters/waiting").then((waiting) => ({ waiting }), (error) => ({ fault: error.message }));
+  if (opened && opened.waiting !== state.letters.waiting) opened = null;
 }
 
 async function openLetters() {
-  const { waiting } = letters;
+  const { waiting } = state.letters;
   try {
     opened = { waiting, letters: await ours("dead-letters") };
   } catch (error) {
-    letters = { fault: error.message };
+    state.letters = { fault: error.message };
   }
   operations();
 }
 
 export function operations() {
-  const o = state.overview;
-  const wrong = [
-    ...state.ill.map((part) => el("p", { class: "notice bad" }, text("partIll", { part }))),
-    ...pauses(),
-    ...o.troubles.map((said) => el("p", { class: "notice bad" }, said)),
-  ];
-  const waiting = questions.length || o.unpublished.events || letters?.waiting || letters?.fault;
+  const all = wrong();
   show(
     byId("operations-now"),
     el("h2", {}, text("operations")),
-    ...wrong,
-    // Not beside a line that says otherwise.
-    ...(wrong.length || waiting ? [] : [el("p", { class: "good" }, text("allWell"))]),
-    ...questions.map(question),
-    outbox(o.unpublished),
+    ...all.filter((one) => one.where === "operations").map((one) => el("p", { class: `notice ${one.look}` }, one.said)),
+    all.length === 0 && (isUnanswered() ? el("p", { class: "quiet" }, text("loading")) : el("p", { class: "good" }, text("allWell"))),
+    ...(state.questions ?? []).map(question),
+    outbox(state.overview.unpublished),
     ...deadLetters(),
   );
-}
-
-function pauses() {
-  const paused = Object.keys(state.paused ?? {}).filter((dag) => state.paused[dag]);
-  return paused.map((dag) => el("p", { class: "notice bad" }, text("paused", { dag, what: state.person.always_on[dag] })));
 }
 
 const outbox = ({ events, since }) =>
   el("p", { class: events ? "warm" : "quiet" }, events ? text("outbox", { n: events, since: moment(since) }) : text("outboxEmpty"));
 
 function deadLetters() {
+  const { letters } = state;
   if (!letters) return [];
   if (letters.fault) return [el("p", { class: "quiet" }, text("lettersUnknown", { why: letters.fault }))];
   const head = el("p", { class: letters.waiting ? "warm" : "quiet" }, text("letters", { n: letters.waiting }));

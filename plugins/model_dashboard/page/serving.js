@@ -6,6 +6,7 @@ import { byId, el, show } from "./dom.js";
 import { state, whyNot } from "./state.js";
 import { moment, text } from "./texts.js";
 import { withholdButton } from "./withholding.js";
+import { ofRecords } from "./wrong.js";
 
 const DAG = "model_rollback";
 
@@ -22,14 +23,7 @@ function champion(o) {
   return [el("p", { class: "version" }, version), el("p", {}, text("sinceBy", { since: moment(since), actor, reason }))];
 }
 
-function warnings(o) {
-  return [
-    o.freeze && el("p", { class: "notice bad" }, text("frozen", { ...o.freeze })),
-    o.missing && el("p", { class: "notice bad" }, text("missingReplicas", { what: o.missing })),
-    o.failed_rollback && el("p", { class: "notice bad" }, text("failedRollback", { ...o.failed_rollback })),
-    o.registry_is_behind && el("p", { class: "notice" }, text("registryBehind")),
-  ];
-}
+const warnings = (o) => ofRecords(o).filter((one) => one.where === "serving").map((one) => el("p", { class: `notice ${one.look}` }, one.said));
 
 function replicaList(version) {
   if (!state.replicas) return [el("p", { class: "quiet" }, text("askingReplicas"))];

@@ -11,6 +11,12 @@ export const state = {
   paused: null,
   ill: [],
   running: null,
+  // The version on trial; of messages that could not be used how many wait; what people are asked. Null: not answered yet.
+  canary: null,
+  letters: null,
+  questions: null,
+  // Whether something did not answer when it was asked last.
+  stale: false,
 };
 
 export const retrainingDag = () => `${state.kind.toLowerCase()}_model_retraining`;

@@ -1,7 +1,8 @@
 // One line on Airflow's home: what serves, how well, and how far the next retraining is. Airflow gives React; without it,
 // or without an answer, there is no line.
 
-import { moment, percent, text } from "./texts.js";
+import { percent, text } from "./texts.js";
+import { ofRecords, seenOfChampion, stateWord } from "./wrong.js";
 
 const React = globalThis.React;
 const SELDOM_MS = 60_000;
@@ -21,12 +22,10 @@ async function everyOverview() {
 }
 
 function words(o) {
-  const look = o.rates ? o.rates.seen : o.seen;
-  const seen = look && o.champion && look.version === o.champion.version ? look : null;
-  const key = seen ? `state${seen.state[0].toUpperCase()}${seen.state.slice(1)}` : "stateUnknown";
+  const seen = seenOfChampion(o);
   const rate = (key, of) => `${text(key)} ${percent(seen?.[of].share)}`;
   const rates = o.rates && [rate("wronglyRefused", "refused"), rate("wronglyAccepted", "accepted")].join(", ");
-  const accuracy = `${rates ?? percent(seen?.accuracy)} ${text(key)}`;
+  const accuracy = `${rates ?? percent(seen?.accuracy)} ${stateWord(seen)}`;
   const r = o.retraining;
   const next = [text("correctionsOf", { n: r.corrections, needed: r.needed })];
   if (r.needed_people !== null) next.push(text("peopleOf", { n: r.people ?? 0, needed: r.needed_people }));
@@ -38,12 +37,8 @@ function line(o) {
   const h = React.createElement;
   const { serves, accuracy, next, state } = words(o);
   const part = (name, inside, style = {}) => h("span", { key: name, style: { marginRight: "1.2em", ...style } }, inside);
-  const wrong = [
-    o.freeze && text("frozenNow"),
-    o.missing && text("missingReplicas", { what: o.missing }),
-    o.failed_rollback && text("failedRollback", { ...o.failed_rollback, at: moment(o.failed_rollback.at) }),
-    ...o.troubles,
-  ].filter(Boolean);
+  // How the model does stands there already.
+  const wrong = ofRecords(o).filter((one) => one.where !== "accuracy");
   return h(
     "div",
     { key: o.model_type, style: { padding: "2px 0" } },
@@ -51,7 +46,7 @@ function line(o) {
     part("serves", h("strong", null, serves)),
     part("accuracy", accuracy, { color: LOOKS[state] }),
     part("next", next),
-    ...wrong.map((said, i) => part(`wrong-${i}`, said, { color: LOOKS.failing })),
+    ...wrong.map((one, i) => part(`wrong-${i}`, one.short ?? one.said, { color: one.look === "bad" ? LOOKS.failing : LOOKS.warn })),
   );
 }
 
