@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import cv2
@@ -28,6 +28,7 @@ from faceserve.inference.sizes import batch_sizes
 from faceserve.limits import rules
 from faceserve.machine import descriptors, memory, priority
 from faceserve.machine.descriptors import Connections
+from faceserve.machine.repeating import repeated
 from faceserve.metrics import Metrics
 from faceserve.models.artifacts import ArtifactCache
 from faceserve.models.examination import Examination
@@ -192,16 +193,11 @@ class Server:
         def expire() -> None:
             self.manager.expire(self._settings.prepared_hours * 3600)
 
-        gallery = (self._enrolment.look, _GALLERY_SECONDS), (self._enrolment.list_again, _GALLERY_SECONDS)
-        for work, seconds in ((expire, _TIDY_SECONDS), *gallery):
-            threading.Thread(target=self._repeat, args=(work, seconds), name=work.__name__, daemon=True).start()
-
-    def _repeat(self, work: Callable[[], None], seconds: float) -> None:
-        while not self._over.wait(seconds):
-            try:
-                work()
-            except Exception:
-                log.exception("%s failed and is tried again in %g s", work.__name__, seconds)
+        repeated("expire", expire, _TIDY_SECONDS, self._over)
+        # Each by itself: what fails or takes long for one model is nothing to another.
+        for model in self._settings.models:
+            for work in (self._enrolment.look, self._enrolment.list_again):
+                repeated(f"{work.__name__} {model}", functools.partial(work, model), _GALLERY_SECONDS, self._over)
 
     def _loader(self) -> Loader:
         s = self._settings

@@ -15,10 +15,10 @@ from faceserve.errors import BadPhoto, BadRequest, ObjectRefused, Refused, Withd
 from faceserve.faces.changes import KEPT_SECONDS, Change, ChangeLog, person_of, shown, withdrawn_of
 from faceserve.faces.features import FeatureExtractor, embedded_each
 from faceserve.faces.kept import KeptFaces, Known
-from faceserve.faces.portraits import OnPhoto
+from faceserve.faces.names import name_in, named
 from faceserve.inference.darkroom import Darkroom
 from faceserve.storage import Stores
-from include.contract.identity import can_be_enrolled, canonical
+from include.contract.identity import can_be_enrolled
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ class Listing:
 
 # Marks by object; an object that could not be read has none, so that the next look tries it again.
 _Unread = dict[str, FileNotFoundError | ObjectRefused]
+# At a photo, and at what a model sees of it.
+_Look = Callable[[bytes, Images], None]
 
 
 class Gallery:
@@ -77,7 +79,7 @@ class Gallery:
         """Whether anybody can be enrolled."""
         return bool(self._prefix)
 
-    def enroll(self, identity: str, photo: bytes, demand: OnPhoto = lambda photo, images: None) -> None:
+    def enroll(self, identity: str, photo: bytes, demand: _Look = lambda photo, images: None) -> None:
         """Keep a photo. Raises `BadRequest`, `BadPhoto`, `Withdrew`, `StorageUnavailable` or what `demand` does."""
         uri = self._uri(identity)
         demand(photo, self._darkroom.decoded_next(photo))
@@ -103,11 +105,22 @@ class Gallery:
             self._source.delete(other)
         # A second time, in case the person was enrolled meanwhile: that photo was deleted as well.
         self._log.forget(name, before=self._log.tell_withdrawn(name))
-        self.kept.forget()
+        self.kept.forget(person_of(name))
 
     def revision(self) -> str:
         """Another one after every change, by whichever replica; empty before the first. Raises `StorageUnavailable`."""
         return self._log.revision()
+
+    def left_since(self, known: Known) -> frozenset[str] | None:
+        """The people, by `person_of`, who withdrew after this was known; None where the log does not reach back so far.
+
+        Raises `StorageUnavailable`.
+        """
+        if (revision := self._log.revision()) == known.revision:
+            return frozenset()
+        changes = self._log.since(known.changes)
+        new = (change for key, change in changes.items() if key not in known.changes)
+        return frozenset(one.person for one in new if one.withdrawn) if revision in changes else None
 
     def updated(self, extractor: FeatureExtractor, revision: str, before: Known) -> Known | None:
         """What is known after the changes since; None where the log does not say what led to this revision."""
@@ -265,12 +278,7 @@ class Gallery:
         self._other_forms = forms
 
     def _name(self, uri: str) -> str:
-        """A text too long for a name is left as it is: it is nobody's name."""
-        key = uri.removeprefix(self._prefix)
-        try:
-            return canonical(key)
-        except ValueError:
-            return key
+        return name_in(uri.removeprefix(self._prefix))
 
     def _uri(self, identity: str) -> str:
         self._demand_a_place()
@@ -281,11 +289,3 @@ class Gallery:
     def _demand_a_place(self) -> None:
         if not self._prefix:
             raise BadRequest("this server has no gallery: set FACESERVE_GALLERY_URI")
-
-
-def named(identity: str) -> str:
-    """The canonical name. Raises `BadRequest` for what is too long to be one."""
-    try:
-        return canonical(identity)
-    except ValueError as error:
-        raise BadRequest(f"identity {identity[:40]!r}: {error}") from None

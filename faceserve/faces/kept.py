@@ -1,20 +1,23 @@
-"""What is known of everybody who is enrolled: in memory, and as an object beside the photos.
+"""What is known of everybody who is enrolled: in memory, and as objects beside the photos.
 
-By the object a replica that starts embeds only who came since. It holds what the base network says, so that the heads
-of all its versions turn it. Whoever withdraws deletes it, and it is written anew without them.
+By the objects a replica that starts embeds only who came since. They hold what the base network says, so that the heads
+of all its versions turn it. Each holds a few people: whoever withdraws takes the objects along that they are in, and
+little of what took long.
 """
 
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from faceserve.errors import ObjectRefused, TooLarge
-from faceserve.faces.changes import Change
+from faceserve.faces.changes import Change, person_of
 from faceserve.faces.comparison import VectorComparisonEngine
+from faceserve.faces.names import name_in
 from faceserve.models.projection import Projection
 from faceserve.storage import Stores
 
@@ -22,7 +25,12 @@ log = logging.getLogger(__name__)
 
 # Whoever came since is embedded at the next start: so many are no reason to write all of them again.
 _FEW, _FEW_SHARE = 64, 0.02
+# 256 shards: with 100 000 people a withdrawal takes 400 of them along, who are embedded again in seconds.
+_SHARD_DIGITS = 2
 _OF_NO_REVISION = "as it was kept"
+
+Left = Callable[[], Collection[str] | None]
+"""The people, as `person_of`, who withdrew since something was known; None where that cannot be said."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Known:
 
 
 class KeptFaces:
-    """One object for each base network, under `<model>.known/`. `uri` as of a `Gallery`."""
+    """`<model>.known/` has a folder for each base network, and that an object a shard. `uri` as of a `Gallery`."""
 
     def __init__(self, stores: Stores, uri: str, model: str) -> None:
         self._source = stores.patient
@@ -52,55 +60,101 @@ class KeptFaces:
         """In the embeddings of a version; None where nothing is kept of its network. Raises `StorageUnavailable`."""
         if projection is None or not self._prefix:
             return None
-        found = self._read(self._uri(projection))
-        if found is None or found.faces.vectors.shape[1] != len(projection.matrix):
+        shards = [self._read(uri, mark) for uri, mark in self._source.marks(self._folder(projection)).items()]
+        fitting = [one for one in shards if one and one.faces.vectors.shape[1] == len(projection.matrix)]
+        if not fitting:
             return None
-        return Known(_OF_NO_REVISION, found.marks, found.faces.turned(projection.matrix))
+        people = [who for one in fitting for who in one.faces.identities]
+        faces = VectorComparisonEngine(people, np.concatenate([one.faces.vectors for one in fitting]))
+        marks = {uri: mark for one in fitting for uri, mark in one.marks.items()}
+        return Known(_OF_NO_REVISION, marks, faces.turned(projection.matrix))
 
-    def keep(self, projection: Projection | None, known: Known, revision: Callable[[], str]) -> None:
-        """Write it where it is missing, or is no more what is known; of a gallery that changes just now the next time.
+    def keep(self, projection: Projection | None, known: Known, left: Left) -> None:
+        """Write what is missing, and what is no more what is known where that is much.
+
+        `known` may have become old meanwhile: who `left` since is in nothing that stays. Raises `StorageUnavailable`.
+        """
+        if projection is None or not self._prefix or (gone := left()) is None:
+            return
+        folder, marks = self._folder(projection), self._by_shard(known.marks)
+        rows: dict[str, list[int]] = defaultdict(list)
+        for row, who in enumerate(known.faces.identities):
+            rows[_shard(person_of(who))].append(row)
+        leaving = {_shard(person) for person in gone}
+        due = sorted(self._due(folder, {shard: marks[shard] for shard in rows if shard not in leaving}))
+        base = known.faces.turned(np.asarray(np.linalg.inv(projection.matrix), np.float64)) if due else known.faces
+        for shard in due:
+            people = [base.identities[row] for row in rows[shard]]
+            faces = VectorComparisonEngine(people, base.vectors[rows[shard]])
+            self._write(f"{folder}{shard}", Known(marks=marks[shard], faces=faces))
+        # Whoever withdrew meanwhile may have deleted what they are in before it was there.
+        since = left()
+        for shard in due if since is None else map(_shard, since):
+            self._source.delete(f"{folder}{shard}")
+
+    def forget(self, person: str) -> None:
+        """Nothing is kept of this one, by `person_of`, of whatever network. Raises `StorageUnavailable`."""
+        # What an earlier build kept of everybody in one object is no shard.
+        self._forget(lambda uri: (name := uri.rpartition("/")[2]) == _shard(person) or len(name) != _SHARD_DIGITS)
+
+    def forget_gone(self, known: Known) -> None:
+        """Of whatever network, nothing stays that holds somebody whose photo is there no more, who or whatever took it.
 
         Raises `StorageUnavailable`.
         """
-        if projection is None or not self._prefix or revision() != known.revision:
-            return
-        uri = self._uri(projection)
-        if not len(known.faces) or not self._is_due(uri, known):
-            return
-        base = known.faces.turned(np.asarray(np.linalg.inv(projection.matrix), np.float64))
-        body = self._to_bytes(Known(marks=known.marks, faces=base))
-        self._source.write(uri, body)
-        self._seen[uri] = _mark(body), known.marks
-        if revision() != known.revision:
-            # Whoever withdrew meanwhile may have deleted it before it was there.
-            self.forget()
+        for uri, mark in self._source.marks(self._prefix).items() if self._prefix else ():
+            held = self._held(uri, mark)
+            if held is None or held.keys() - known.marks.keys():
+                self._source.delete(uri)
 
-    def forget(self) -> None:
-        """Nothing is kept of anybody. Raises `StorageUnavailable`."""
+    def _forget(self, takes: Callable[[str], bool]) -> None:
         for uri in self._source.names(self._prefix, self._prefix) if self._prefix else ():
-            self._source.delete(uri)
+            if takes(uri):
+                self._source.delete(uri)
 
-    def _is_due(self, uri: str, known: Known) -> bool:
-        mark = self._source.marks(uri).get(uri)
-        if mark is None:
-            return True
-        if self._seen.get(uri, ("",))[0] != mark and self._read(uri) is None:
-            return True
-        held = self._seen[uri][1]
-        gone = held.keys() - known.marks.keys()
-        changed = sum(held.get(photo) != now for photo, now in known.marks.items())
-        return bool(gone) or changed > max(_FEW, _FEW_SHARE * len(known.marks))
+    def _due(self, folder: str, marks: Mapping[str, Mapping[str, str]]) -> set[str]:
+        there = self._source.marks(folder)
+        held = {uri.removeprefix(folder): self._held(uri, mark) for uri, mark in there.items()}
+        due: set[str] = set()
+        changed: dict[str, int] = {}
+        for shard, mine in marks.items():
+            theirs = held.get(shard)
+            if theirs is None or theirs.keys() - mine.keys():
+                due.add(shard)
+            elif many := sum(theirs.get(uri) != mark for uri, mark in mine.items()):
+                changed[shard] = many
+        enough = max(_FEW, _FEW_SHARE * sum(map(len, marks.values())))
+        return due | (changed.keys() if sum(changed.values()) > enough else set())
 
-    def _read(self, uri: str) -> Known | None:
+    def _held(self, uri: str, mark: str) -> Mapping[str, str] | None:
+        """The marks in an object that the store marks so; None for one that says nothing."""
+        if self._seen.get(uri, ("",))[0] != mark and self._read(uri, mark) is None:
+            return None
+        return self._seen[uri][1]
+
+    def _read(self, uri: str, mark: str) -> Known | None:
         try:
-            body = self._source.read(uri)
-            found = self._from_bytes(body)
+            found = self._from_bytes(self._source.read(uri))
+            if {_shard(person_of(who)) for who in found.faces.identities} - {uri.rpartition("/")[2]}:
+                raise ValueError("it is no shard")
         except FileNotFoundError:
             return None
         except (ObjectRefused, TooLarge, ValueError, LookupError, TypeError, AttributeError) as error:
             log.warning("what is kept in %s tells nothing of anybody: %s", self._prefix, error)
             return None
-        self._seen[uri] = _mark(body), found.marks
+        self._seen[uri] = mark, found.marks
+        return found
+
+    def _write(self, uri: str, base: Known) -> None:
+        body = self._to_bytes(base)
+        self._source.write(uri, body)
+        # Many stores mark an object so; what another one marks otherwise is read once.
+        self._seen[uri] = hashlib.md5(body, usedforsecurity=False).hexdigest(), base.marks
+
+    def _by_shard(self, marks: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        for uri, mark in marks.items():
+            found[_shard(person_of(name_in(uri.removeprefix(self._photos))))][uri] = mark
         return found
 
     def _to_bytes(self, base: Known) -> bytes:
@@ -120,14 +174,14 @@ class KeptFaces:
         marks = {f"{self._photos}{name}": str(mark) for name, mark in said["marks"].items()}
         return Known(marks=marks, faces=VectorComparisonEngine([str(one) for one in said["people"]], vectors))
 
-    def _uri(self, projection: Projection) -> str:
+    def _folder(self, projection: Projection) -> str:
         """What a base is called is up to whoever made it."""
-        return f"{self._prefix}{hashlib.sha256(projection.base.encode('utf-8', 'surrogatepass')).hexdigest()}"
+        return f"{self._prefix}{hashlib.sha256(projection.base.encode('utf-8', 'surrogatepass')).hexdigest()}/"
+
+
+def _shard(person: str) -> str:
+    return person[:_SHARD_DIGITS]
 
 
 def _sum(body: bytes) -> bytes:
     return hashlib.sha256(body).hexdigest().encode()
-
-
-def _mark(body: bytes) -> str:
-    return hashlib.md5(body, usedforsecurity=False).hexdigest()

@@ -173,3 +173,23 @@ def test_too_many_that_withdraw_at_once_are_told_so_and_the_rest_goes_on(fleet):
     for thread in threads:
         thread.join()
     assert "RESOURCE_EXHAUSTED" in answers and any(isinstance(one, int) for one in answers)
+
+
+def test_a_listing_that_fails_is_told_once_and_waits_for_its_next_turn(fleet, monkeypatch, caplog):
+    listed, away = [], threading.Event()
+
+    def marks(prefix):
+        if prefix == "s3://faces/face/":
+            listed.append(prefix)
+            away.set()
+            raise StorageUnavailable("S3: timed out")
+        return plain(prefix)
+
+    enrolment, plain = fleet[0].server._enrolment, fleet[0].source.marks
+    monkeypatch.setitem(vars(fleet[0].source), "marks", marks)
+    enrolment._listed["face"] = (-1e9, 0.0)
+    assert away.wait(60)
+    until(lambda: enrolment._listed["face"][0] > 0, "the listing to end")
+    for _ in range(3):
+        enrolment.list_again("face")
+    assert len(listed) == 1 and caplog.text.count("what was done by hand") == 1
