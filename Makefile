@@ -75,10 +75,10 @@ faults: install ## Thirty faults on a stack of their own, the five invariants af
 	@$(PY) -m tests.faults $(ROWS)
 
 hosts: install ## Workers as separate hosts, in namespaces: photos spread, one dies, one comes late; as root; HOSTS=1,2,4
-	@$(PY) -m tests.hosts --hosts $(or $(HOSTS),1,2,4)
+	@$(PY) -m tests.hosts $(if $(HOSTS),--hosts $(HOSTS))
 
 soak: install ## Everything at once on a stack of its own for an hour, a fault each minute; MINUTES=5 for less
-	@$(PY) -m tests.soak --minutes $(or $(MINUTES),60)
+	@$(PY) -m tests.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 mutate: install ## Change the code in small ways: does a test notice? FILES=pipeline/domain for some files only, SAMPLE=20 for 20 mutants of each
 	@$(PY) -m tests.mutation $(FILES) $(if $(SAMPLE),--sample $(SAMPLE))
@@ -95,14 +95,14 @@ bench-training: install ## Against a plain fit, and killed at random moments
 bench-data: install ## Seconds and memory of collecting and augmenting
 	@$(PY) -m include.bench run data
 
-bench-scale: install ## A month of ten million confirmations, one in 25 of them, SCALE=1 for all: what is decided, rows, bytes, slowest question; writes include/studies/scale.md
-	@BENCH_SCALE=$(or $(SCALE),25) $(PY) -m include.bench run scale
+bench-scale: install ## A month of ten million confirmations, scaled down, SCALE=1 for all: what is decided, rows, bytes, slowest question; writes include/studies/scale.md
+	@$(if $(SCALE),BENCH_SCALE=$(SCALE)) $(PY) -m include.bench run scale
 
 bench-live: install ## What the monitor does to good and bad models, by simulation; writes include/studies/live-accuracy.md
 	@$(PY) -m include.bench run live-accuracy
 
 bench-rollback: install ## Rollbacks through the page on a stack of its own, from the second click to every replica read back; TIMES=10
-	@$(PY) -m tests.rollback $(or $(TIMES),10)
+	@$(PY) -m tests.rollback $(TIMES)
 
 bench-verification: install ## Who is promoted, held, refused, by simulation; memory of a verification; writes include/studies/
 	@$(PY) -m include.bench run verification paired-coverage canary verification-memory

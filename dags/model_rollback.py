@@ -18,15 +18,13 @@ from airflow.sdk import Param, dag, get_current_context, task
 
 from pipeline.bootstrap import MODEL_TYPES, WATCHED_TYPES
 from plugins.every_dag import every_dag, every_task
-from plugins.forms import reason
+from plugins.forms import END, reason
 from plugins.model_rollout.roll_back import RollBackOperator
 from plugins.notices.publishing import publish_and_tell, publish_soon
 from plugins.places import beside_scheduler
 from plugins.steps import step
 
 _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
-# Of the text, not of its last line as `$` has it, and understood by browsers as well.
-_END = r"(?![\s\S])"
 
 
 @dag(
@@ -41,7 +39,7 @@ _END = r"(?![\s\S])"
         "target": Param(
             "previous",
             type="string",
-            pattern=f"^(previous|{_VERSION}){_END}",
+            pattern=f"^(previous|{_VERSION}){END}",
             description_md="`previous`, or a version such as `v1.2.0` that served before.",
         ),
         "reason": reason(least=3),
@@ -50,7 +48,7 @@ _END = r"(?![\s\S])"
         "judged": Param(
             None,
             type=["null", "string"],
-            pattern=f"^{_VERSION}{_END}",
+            pattern=f"^{_VERSION}{END}",
             section="For the monitor",
             description_md="The version that the monitor found too bad. Ignored when a person triggers.",
         ),

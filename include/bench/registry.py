@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from include.bench.measurement import Found, Say
+from include.bench.scale import SCALE
 
 
 class UnknownBenchmark(Exception):
@@ -85,7 +86,7 @@ BENCHMARKS = (
         "month",
         10,
         "month:month",
-        "a month of ten million confirmations, one of BENCH_SCALE (10)",
+        f"a month of ten million confirmations, one of {SCALE} (BENCH_SCALE)",
         ("scale.md",),
     ),
     Benchmark("verdicts", "verification", 5, "verification:verification", "who is promoted, held, refused", _VERDICTS),

@@ -17,12 +17,12 @@ LABELS: tuple[str, ...] = get_args(Label)
 _LONGEST_REVIEW_SECONDS = 120
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 # A browser's clock in the wrong zone is up to 14 hours ahead.
-_MAX_CLOCK_SKEW = timedelta(days=1)
+_MOST_AHEAD = timedelta(days=1)
 
 
 def _near_now(at: datetime) -> datetime:
     """PostgreSQL keeps years that Python cannot read back."""
-    if not _EARLIEST <= at <= datetime.now(UTC) + _MAX_CLOCK_SKEW:
+    if not _EARLIEST <= at <= datetime.now(UTC) + _MOST_AHEAD:
         raise ValueError(f"must lie between {_EARLIEST.date()} and now")
     return at
 

@@ -67,6 +67,22 @@ def demand_window(window_hours: float, matured_minutes: float) -> None:
         raise ValueError("window_hours must be longer than matured_minutes: no confirmation would ever count")
 
 
+class Maturing:
+    """What a policy knows whose confirmations count once they are `matured_minutes` old, when late ones are in."""
+
+    matured_minutes: float
+    silent_days: float
+
+    def matured(self, now: datetime) -> datetime:
+        """What is newer does not count yet, and its absence says nothing."""
+        return now - timedelta(minutes=self.matured_minutes)
+
+    def silent_since(self, newest: datetime | None, serving_since: datetime, now: datetime) -> datetime | None:
+        """Since when no confirmation came, once that is too long. `newest` may be older than any that counts."""
+        since = newest or serving_since
+        return since if self.matured(now) - since > timedelta(days=self.silent_days) else None
+
+
 def no_news(version: str, newest: datetime, stale_hours: float) -> str:
     return (
         f"unknown: the newest matured confirmation of {version} is from {newest.isoformat()}, "
@@ -108,7 +124,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class LiveAccuracyPolicy:
+class LiveAccuracyPolicy(Maturing):
     """Alerts when it is likely that accuracy is too low, condemns when it is sure; both on enough confirmations.
 
     Confirmations count once they are `matured_minutes` old, so that late ones and corrections of the same minute are
@@ -158,16 +174,7 @@ class LiveAccuracyPolicy:
 
     def window(self, now: datetime) -> Period:
         """When confirmations of any version count."""
-        return Period(now - timedelta(hours=self.window_hours), self._matured(now))
-
-    def silent_since(self, newest: datetime | None, serving_since: datetime, now: datetime) -> datetime | None:
-        """Since when no confirmation came, once that is too long. `newest` may be older than any that counts."""
-        since = newest or serving_since
-        return since if self._matured(now) - since > timedelta(days=self.silent_days) else None
-
-    def _matured(self, now: datetime) -> datetime:
-        """What is newer does not count yet, and its absence says nothing."""
-        return now - timedelta(minutes=self.matured_minutes)
+        return Period(now - timedelta(hours=self.window_hours), self.matured(now))
 
     def judge(self, seen: Observation, now: datetime) -> Reading:
         window = seen.window
@@ -195,7 +202,7 @@ class LiveAccuracyPolicy:
             return State.UNKNOWN, (
                 f"unknown: {window.confirmed} matured confirmations of {seen.version}, {self.min_confirmations} needed"
             )
-        if self._matured(now) - window.newest > timedelta(hours=self.stale_hours):
+        if self.matured(now) - window.newest > timedelta(hours=self.stale_hours):
             return State.UNKNOWN, no_news(seen.version, window.newest, self.stale_hours)
         for part, tally, confidence in (
             ("", window, self.rollback_confidence),

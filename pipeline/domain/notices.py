@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.domain.models import ModelType
 from pipeline.domain.outgoing_events import OutgoingEvent
+from pipeline.domain.troubles import MONITOR
 
 _MAX_CHARACTERS = 1500
 _NOTHING = "nothing"
@@ -37,9 +38,9 @@ _URGENT = frozenset({"HotSwapFailedEvent", "HotSwapUnconfirmedEvent", "RollbackF
 # While one of these fails or is paused, no bad model is taken down.
 _GUARDS = {
     ("model_rollback", None),
-    ("live_accuracy_monitor", None),
-    ("live_accuracy_monitor", "watch"),
-    ("live_accuracy_monitor", "watch_face"),
+    (MONITOR, None),
+    (MONITOR, "watch"),
+    (MONITOR, "watch_face"),
 }
 _Sentence = Callable[[Mapping[str, str]], str]
 

@@ -1,12 +1,12 @@
 """A month of ten million confirmations: what is decided, how much is kept, and which question takes longest.
 
-Scaled down by `BENCH_SCALE` (25: one in 25 of every half hour's confirmations, all else alike); 1 is all of them.
+Scaled down by `BENCHSCALE`.
 """
 
-import os
 from datetime import UTC, datetime, timedelta
 
 from include.bench.measurement import Figures, Found, Say, seconds
+from include.bench.scale import SCALE
 from include.bench.scale.page import Chosen, Decided, Kept, Lived, page
 from include.bench.scale.people import DAYS, PROMISED, SLOTS_A_DAY, Month
 from include.bench.scale.replay import Replay
@@ -17,7 +17,6 @@ from pipeline.adapters.helper_db import HelperDatabase
 from pipeline.domain.selection import SelectionPolicy
 
 _ALL = 10_000_000
-_SCALE = int(os.environ.get("BENCH_SCALE", "25"))
 _TABLES = """
     SELECT relname, n_live_tup, pg_total_relation_size(relid) FROM pg_stat_user_tables
     WHERE schemaname = 'public' AND n_live_tup > 0 AND relname !~ '^(_yoyo|bench)' ORDER BY 3 DESC, 1"""
@@ -35,13 +34,13 @@ _WAITING = """
 def month(say: Say) -> Found:
     with private_stack(say, "postgres") as stack:
         begins = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS + 1)
-        replay = Replay(Month(_ALL // _SCALE, begins), stack.dsn("mlops", "mlops"), stack.dsn("mlops_owner", "mlops"))
+        replay = Replay(Month(_ALL // SCALE, begins), stack.dsn("mlops", "mlops"), stack.dsn("mlops_owner", "mlops"))
         before, took = _log_bytes(stack), seconds(lambda: _live(replay, say))
         log, kept = _log_bytes(stack) - before, _kept(stack)
         decided = [Decided(*row) for row in query(stack.dsn("mlops", "mlops"), _DECIDED)]
         chosen = _chosen(stack, round(_ALL * 7 / DAYS * PROMISED))
-    lived = Lived(_SCALE, replay, took, decided, kept, log, chosen)
-    how = f"{DAYS} days in half hours, one of {_SCALE} confirmations; a private PostgreSQL, one process."
+    lived = Lived(SCALE, replay, took, decided, kept, log, chosen)
+    how = f"{DAYS} days in half hours, one of {SCALE} confirmations; a private PostgreSQL, one process."
     return Found(_figures(lived), how, {"scale.md": page(lived).encode()})
 
 

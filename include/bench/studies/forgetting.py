@@ -1,8 +1,6 @@
 """Ten retrainings while what comes in shifts from kind to kind: is any earlier kind forgotten?"""
 
-import csv
 import hashlib
-import io
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +12,7 @@ import numpy.typing as npt
 
 from include.bench.measurement import Found, Say
 from include.bench.photos import LABELS
+from include.bench.studies.csv_rows import as_csv
 from include.bench.studies.material import Head, Material, Numbers, seen
 from include.demo.photos import PhotoSpec, base_specs
 from pipeline.domain.dataset import Augmentation, Photo, Split
@@ -142,7 +141,7 @@ def forgetting(say: Say) -> Found:
         rows += [row for way in _WAYS for row in run(work, way, seed)]
         say(f"seed {seed}: {len(MONTHS)} retrainings each way")
     figures = {f"worst_fall_points_{way.replace(',', '').replace(' ', '_')}": _worst(rows, way) for way in _WAYS}
-    pages = {"forgetting.md": _page(rows).encode(), "forgetting.csv": _csv(rows)}
+    pages = {"forgetting.md": _page(rows).encode(), "forgetting.csv": as_csv(rows)}
     return Found(figures, f"{len(specs)} drawn photos, {len(MONTHS)} retrainings, means of {len(_SEEDS)} seeds.", pages)
 
 
@@ -276,11 +275,3 @@ def _table(rows: Rows, way: str) -> str:
         for kind, name in enumerate(["archive", *(month.name for month in MONTHS)])
     ]
     return head + "\n".join(lines)
-
-
-def _csv(rows: Rows) -> bytes:
-    out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()

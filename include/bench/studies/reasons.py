@@ -1,7 +1,5 @@
 """What the reasons of corrections bring to the verdict, above all on rare defects: with their head, and without."""
 
-import csv
-import io
 import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from include.bench.measurement import Figures, Found, Say
+from include.bench.studies.csv_rows import as_csv
 from include.bench.studies.material import Head, Material, Numbers, seen
 from include.demo.photos import PhotoSpec
 from pipeline.domain.dataset import Augmentation
@@ -116,7 +115,7 @@ def reasons(say: Say, seeds: Sequence[int] = SEEDS) -> Found:
     }
     figures |= {"reason_named_first_percent": _mean(rows, _WAYS[1], "named_first")}
     how = f"{sum(COMING.values())} drawn photos learned, {HELD_OUT} of each kind judged, means of {len(seeds)} seeds."
-    return Found(figures, how, {"reasons.md": _page(rows, len(seeds)).encode(), "reasons.csv": _csv(rows)})
+    return Found(figures, how, {"reasons.md": _page(rows, len(seeds)).encode(), "reasons.csv": as_csv(rows)})
 
 
 def run(work: Work, seed: int) -> Iterator[dict[str, Any]]:
@@ -257,11 +256,3 @@ def _conclusion(rows: Rows) -> str:
         "points on rare defects; the rest is the hidden layer's. One photo with a rare defect is "
         f"{100 / (HELD_OUT * len(RARE)):.1f} points of one seed, so smaller differences say nothing."
     )
-
-
-def _csv(rows: Rows) -> bytes:
-    out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()

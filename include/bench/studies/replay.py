@@ -13,7 +13,7 @@ from pipeline.domain.selection import SelectionPolicy, select
 
 ROUNDS, PHOTOS_A_ROUND, HELD_OUT, ARCHIVE_HELD_OUT = 4, 250, 400, 100
 _START = datetime(2026, 1, 1, tzinfo=UTC)
-_POLICY = SelectionPolicy()
+POLICY = SelectionPolicy()
 
 
 def run(material: Material, seed: int) -> Iterator[Mapping[str, Any]]:
@@ -50,7 +50,7 @@ def _chosen(way: str, seen: Sequence[Photo], number: int) -> list[int]:
     """Numbers of the photos that a way trains on after this round."""
     since = _START + timedelta(weeks=number) - timedelta(seconds=1)
     if way == "with replay":
-        rows: Sequence[Photo] = select(seen, _POLICY, natural={p.task_id for p in seen}, since=since)
+        rows: Sequence[Photo] = select(seen, POLICY, natural={p.task_id for p in seen}, since=since)
     elif way == "corrections only":
         rows = [p for p in seen if p.corrected and datetime.fromisoformat(p.confirmed_at) > since]
     else:

@@ -1,11 +1,8 @@
 """Both studies over five seeds, on the same photos: a page, two plots and every row."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
-
 from include.bench.measurement import Figures, Found, Say
 from include.bench.studies import leak, plots, replay, table
+from include.bench.studies.csv_rows import as_csv
 from include.bench.studies.material import gather
 
 _SEEDS = range(5)
@@ -21,8 +18,8 @@ def both(say: Say) -> Found:
         _figures(replayed, leaked),
         f"{len(material.photos)} drawn photos, features of the frozen EfficientNetLite0, means of {len(_SEEDS)} seeds.",
         {
-            "replay.csv": _csv(replayed),
-            "leak.csv": _csv(leaked),
+            "replay.csv": as_csv(replayed),
+            "leak.csv": as_csv(leaked),
             "replay.png": plots.of_replay(replayed),
             "leak.png": plots.of_leak(leaked),
             "data.md": table.page(replayed, leaked, material, len(_SEEDS)).encode(),
@@ -47,11 +44,3 @@ def _figures(replayed: table.Rows, leaked: table.Rows) -> Figures:
 
 def _name(way: str) -> str:
     return way.replace(",", "").replace(" ", "_")
-
-
-def _csv(rows: Sequence[Mapping[str, object]]) -> bytes:
-    out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()

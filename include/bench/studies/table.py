@@ -7,7 +7,7 @@ from typing import Any
 from include.bench.studies.leak import HELD_OUT as LEAK_HELD_OUT
 from include.bench.studies.leak import PHOTOS
 from include.bench.studies.material import Material
-from include.bench.studies.replay import ARCHIVE_HELD_OUT, HELD_OUT, PHOTOS_A_ROUND
+from include.bench.studies.replay import ARCHIVE_HELD_OUT, HELD_OUT, PHOTOS_A_ROUND, POLICY
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -34,7 +34,8 @@ Made by `make studies`; every row is in `replay.csv` and `leak.csv`.
 A first model knows an archive without tears, grease and some fabrics. Then {PHOTOS_A_ROUND} photos come in per round,
 each way's current model judges them, people correct what is wrong, and the next model is trained: on this round's
 corrections only (the specification), on the corrections of all rounds, or by our policy (`SelectionPolicy`: new
-corrections, as many earlier ones, three unchanged verdicts each, class-balanced).
+corrections, up to {POLICY.earlier_limit} earlier ones, {POLICY.replay_per_correction:g} unchanged verdicts for each
+and as many as make {POLICY.min_train_photos} photos, class-balanced).
 Accuracy on {HELD_OUT} live photos that nobody trained on, and on {ARCHIVE_HELD_OUT} of the archive's kind,
 which the first model knew:
 

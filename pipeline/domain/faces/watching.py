@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pipeline.domain.bounds import AtLeastOne, Minutes, PositiveDays, PositiveHours, Share, TwoSided
 from pipeline.domain.faces.live import NOTHING_SAID, LiveFaceRates, Rate
-from pipeline.domain.live_accuracy import Period, demand_window, no_news
+from pipeline.domain.live_accuracy import Maturing, Period, demand_window, no_news
 
 
 class FaceState(StrEnum):
@@ -99,7 +99,7 @@ class Bars:
 
 
 @dataclass(frozen=True)
-class FaceWatchPolicy:
+class FaceWatchPolicy(Maturing):
     """Rates are shares, 0-1: of checks that showed the person how many were refused, and of those let in, as far as a
     person looked, how many showed somebody else.
 
@@ -149,7 +149,7 @@ class FaceWatchPolicy:
 
     def window(self, serving_since: datetime, now: datetime) -> Period:
         """When confirmations of the champion count: a new champion starts a fresh window."""
-        return Period(max(serving_since, now - timedelta(hours=self.window_hours)), self._matured(now))
+        return Period(max(serving_since, now - timedelta(hours=self.window_hours)), self.matured(now))
 
     def recent(self, window: Period) -> Period:
         return Period(max(window.since, window.until - timedelta(hours=self.recent_hours)), window.until)
@@ -157,15 +157,6 @@ class FaceWatchPolicy:
     def last_of(self, served_until: datetime) -> Period:
         """When confirmations count of a version that no longer serves."""
         return Period(served_until - timedelta(hours=self.window_hours), served_until)
-
-    def silent_since(self, newest: datetime | None, serving_since: datetime, now: datetime) -> datetime | None:
-        """Since when no confirmation came, once that is too long."""
-        since = newest or serving_since
-        return since if self._matured(now) - since > timedelta(days=self.silent_days) else None
-
-    def _matured(self, now: datetime) -> datetime:
-        """What is newer does not count yet, and its absence says nothing."""
-        return now - timedelta(minutes=self.matured_minutes)
 
     def bars(self, which: Which) -> Bars:
         if which is Which.REFUSED:
@@ -186,7 +177,7 @@ class FaceWatchPolicy:
         version = seen.window.version
         if seen.newest is None:
             return Reason(FaceState.UNKNOWN, None, f"unknown: nobody confirmed a check of {version}")
-        if self._matured(now) - seen.newest <= timedelta(hours=self.stale_hours):
+        if self.matured(now) - seen.newest <= timedelta(hours=self.stale_hours):
             return None
         return Reason(FaceState.UNKNOWN, None, no_news(version, seen.newest, self.stale_hours))
 

@@ -59,6 +59,10 @@ def test_a_name_like_no_other_is_met_with_the_list():
         chosen(["intake", "zzz"])
 
 
+def test_what_a_program_takes_by_default_stands_in_the_program_alone():
+    assert re.findall(r"\$\(or \$\([A-Z]+\),.*", (REPOSITORY / "Makefile").read_text()) == []
+
+
 def test_every_verb_of_the_makefile_names_what_there_is():
     verbs = re.findall(r"-m include\.bench run (.+)", (REPOSITORY / "Makefile").read_text())
     assert len(verbs) == 8
