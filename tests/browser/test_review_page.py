@@ -1,6 +1,8 @@
 """The review page as its people use it: by keyboard, on a phone, in Korean, in the dark, and when things are away."""
 
+import json
 import re
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -235,10 +237,13 @@ def test_while_the_database_is_away_the_page_says_so_and_goes_on_by_itself(servi
     with services.without("postgres"):
         page.keyboard.press("Enter")
         expect(page.locator("#trouble")).to_contain_text("the database is out of reach")
+        expect(page.locator("#away")).to_contain_text("The server cannot be reached")
         seen.keep("review-database-away")
         in_sight(page, "TASK-00")
-    expect(page.locator("#trouble")).to_be_hidden()
+    expect(page.locator("#away")).to_be_hidden()
+    expect(page.locator("#trouble")).to_contain_text("Please press again")
     page.keyboard.press("Enter")
+    expect(page.locator("#trouble")).to_be_hidden()
     until(lambda: said(services) == [("TASK-00", GOOD)], "the word")
 
 
@@ -247,14 +252,13 @@ def test_answers_that_break_off_are_no_answers_and_the_page_goes_on_by_itself(se
     page = seen.page
     with seen.half_answers("**/helper/**") as asked:
         page.keyboard.press("Enter")
-        # That it was not saved is said until the next look at the queue breaks off, too.
-        expect(page.locator("#trouble")).to_contain_text(re.compile("answer broke off|server cannot be reached"))
+        expect(page.locator("#trouble")).to_contain_text("answer broke off")
         for path in ("/reviews/serving", "/reviews/queue"):
             page.wait_for_event("response", lambda answer, path=path: path in answer.url)
-        expect(page.locator("#trouble")).to_contain_text("The server cannot be reached")
+        expect(page.locator("#away")).to_contain_text("The server cannot be reached")
         in_sight(page, "TASK-00")
     assert {url.rsplit("?")[0].rsplit("/", 1)[-1] for url in asked} >= {"reviews", "serving", "queue"}
-    expect(page.locator("#trouble")).to_be_hidden()
+    expect(page.locator("#away")).to_be_hidden()
     page.keyboard.press("Enter")
     in_sight(page, "TASK-01")
     assert said(services) == [("TASK-00", GOOD)]
@@ -371,3 +375,138 @@ def test_whoever_comes_says_who_they_are_once(helper, visit):
     page.reload()
     in_sight(page, "TASK-00")
     expect(page.locator("#leave")).to_contain_text("김 지점장")
+
+
+def look_again(page):
+    """The desk has asked for photos twice more, and has shown what it was answered before."""
+    for _ in range(2):
+        page.wait_for_event("response", lambda answer: "/reviews/queue" in answer.url)
+
+
+def test_what_became_of_an_act_is_said_until_the_next_one(services, helper, review):
+    url = helper(3, undo_seconds=60)
+    seen = review(url, expected=["409"])
+    page = seen.page
+    httpx.post(f"{url}/helper/tasks/TASK-00/reviews", json=a_review("kim", BAD), timeout=60).raise_for_status()
+    page.keyboard.press("Enter")
+    in_sight(page, "TASK-01")
+    look_again(page)
+    expect(page.locator("#trouble")).to_have_text("You have said something else of this photo already.")
+    page.keyboard.press("Enter")
+    in_sight(page, "TASK-02")
+    expect(page.locator("#trouble")).to_be_hidden()
+    page.keyboard.press("z")
+    in_sight(page, "TASK-01")
+    look_again(page)
+    expect(page.locator("#done")).to_have_text("Taken back.")
+    expect(page.locator("#counts")).to_contain_text("waiting")
+    seen.keep("review-taken-back")
+    assert serious_faults(page) == []
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#done")).to_be_hidden()
+
+
+def test_what_became_of_an_act_is_said_in_the_language_that_is_chosen(helper, review):
+    page = review(helper(2, undo_seconds=60)).page
+    page.keyboard.press("Enter")
+    in_sight(page, "TASK-01")
+    page.keyboard.press("z")
+    expect(page.locator("#done")).to_have_text("Taken back.")
+    page.locator("#language").click()
+    expect(page.locator("#done")).to_have_text("되돌렸습니다.")
+
+
+@pytest.mark.parametrize("year", [2012, 2099])
+def test_with_a_wrong_clock_nothing_is_saved_and_no_photo_goes_until_it_is_set(services, helper, review, year):
+    seen = review(helper(2), expected=("422",))
+    page = seen.page
+    wrong = int(datetime(year, 1, 1, 12, tzinfo=UTC).timestamp() * 1000)
+    page.evaluate("wrong => { window.right = Date.now; Date.now = () => wrong; }", wrong)
+    page.keyboard.press("Enter")
+    expect(page.locator("#trouble")).to_contain_text(f"this device says that it is Jan 1, {year}")
+    in_sight(page, "TASK-00")
+    page.evaluate("Date.now = window.right")
+    page.keyboard.press("Enter")
+    in_sight(page, "TASK-01")
+    assert said(services) == [("TASK-00", GOOD)]
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "told"),
+    [
+        (403, "asked by another site's page", "not saved, and pressing again will not help: asked by another site"),
+        (418, None, "not saved, and pressing again will not help: HTTP 418"),
+        (422, [{"loc": ["body", "reviewSeconds"], "msg": "too few"}], "will not help: reviewSeconds: too few"),
+        (502, None, "not saved: HTTP 502. Please press again"),
+    ],
+)
+def test_what_was_not_saved_stays_on_the_desk_with_the_reason(helper, review, status, detail, told):
+    seen = review(helper(2), expected=(str(status),))
+    page = seen.page
+    page.route("**/reviews", lambda route: route.fulfill(status=status, json={"detail": detail}))
+    page.keyboard.press("Enter")
+    expect(page.locator("#trouble")).to_contain_text(told)
+    in_sight(page, "TASK-00")
+    page.unroute("**/reviews")
+    page.keyboard.press("Enter")
+    in_sight(page, "TASK-01")
+
+
+def test_a_photo_that_is_gone_leaves_the_desk_with_a_sentence(services, helper, review):
+    page = review(helper(2), expected=("404",)).page
+    rows(services, "DELETE FROM tasks WHERE task_id = 'TASK-00'")
+    page.keyboard.press("Enter")
+    in_sight(page, "TASK-01")
+    expect(page.locator("#trouble")).to_have_text("This photo is no longer there.")
+
+
+def test_a_word_whose_taking_back_was_not_answered_is_taken_back_all_the_same(services, helper, review):
+    page = review(helper(2, undo_seconds=60), expected=("ERR_FAILED", "404")).page
+    page.keyboard.press("Enter")
+    in_sight(page, "TASK-01")
+    page.route("**/helper/reviews/*-*", lambda route: (route.fetch(), route.abort()))
+    page.keyboard.press("z")
+    expect(page.locator("#trouble")).to_contain_text("Please press again")
+    page.unroute("**/helper/reviews/*-*")
+    page.keyboard.press("z")
+    in_sight(page, "TASK-00")
+    expect(page.locator("#done")).to_have_text("Taken back.")
+    assert said(services) == []
+
+
+def test_a_question_that_is_refused_for_another_reason_is_no_bad_name(helper, review):
+    page = review(helper(1), expected=("422",)).page
+    fault = {"loc": ["query", "besides"], "msg": "too many"}
+    page.route("**/reviews/queue?*", lambda route: route.fulfill(status=422, json={"detail": [fault]}))
+    expect(page.locator("#away")).to_contain_text("No photos come: besides: too many.")
+    expect(page.locator("#enter")).to_be_hidden()
+    in_sight(page, "TASK-00")
+
+
+def test_a_name_in_the_address_does_not_come_in_again_by_itself(helper, review):
+    page = review(helper(1)).page
+    page.locator("#leave").click()
+    expect(page.locator("#enter")).to_be_visible()
+    page.keyboard.type("lee")
+    page.keyboard.press("Enter")
+    in_sight(page, "TASK-00")
+    expect(page.locator("#leave")).to_contain_text("lee")
+
+
+def test_a_photo_that_did_not_come_is_fetched_anew_when_it_is_its_turn_again(helper, visit):
+    page = visit(helper(1), expected=("503",)).page
+    page.route("**/photo", lambda route: route.fulfill(status=503))
+    page.goto("/review?reviewer=kim")
+    expect(page.locator("#caption")).to_have_text("This photo cannot be shown. Take it later.")
+    page.unroute("**/photo")
+    page.keyboard.press("ArrowRight")
+    in_sight(page, "TASK-00")
+
+
+@pytest.mark.parametrize("kept", ["{", "null", "5", '{"reviewer": {}, "language": []}'])
+def test_what_the_browser_kept_may_be_anything(helper, visit, kept):
+    page = visit(helper(1), expected=("422",)).page
+    page.add_init_script(f"localStorage.setItem('review', {json.dumps(kept)})")
+    page.goto("/review")
+    expect(page.locator("#enter")).to_be_visible()
+    expect(page.get_by_role("button", name="Begin")).to_be_visible()

@@ -2,11 +2,18 @@
 
 const PATIENCE_MILLISECONDS = 15000;
 
-// `status` is 0 when there was no answer at all.
+// `status` is 0 when there was no answer at all; `detail` is a sentence, or a list of what is wrong with the request.
 export class Refused extends Error {
   constructor(status, detail) {
-    super(detail);
+    const faults = Array.isArray(detail) ? detail.map(({ loc, msg }) => ({ field: loc.at(-1), msg })) : [];
+    const listed = faults.map(({ field, msg }) => `${field}: ${msg}`).join("; ");
+    super(typeof detail === "string" ? detail : listed || `HTTP ${status}`);
     this.status = status;
+    this.fields = faults.map(({ field }) => field);
+  }
+
+  isAbout(...fields) {
+    return fields.some((field) => this.fields.includes(field));
   }
 
   get mayPass() {
@@ -31,7 +38,7 @@ async function call(method, path, body) {
   }
   const said = await answer.json().catch(() => undefined);
   if (!answer.ok) {
-    throw new Refused(answer.status, typeof said?.detail === "string" ? said.detail : `HTTP ${answer.status}`);
+    throw new Refused(answer.status, said?.detail);
   }
   if (said === undefined) {
     throw new Refused(0, "the answer broke off");
@@ -60,9 +67,16 @@ export class Helper {
     });
   }
 
-  takeBack(review) {
+  // A word that is not there has been taken back: the answer to that may have got lost.
+  async takeBack(review) {
     const query = new URLSearchParams({ reviewerId: this.who.reviewerId });
-    return call("DELETE", `/helper/reviews/${encodeURIComponent(review)}?${query}`);
+    try {
+      await call("DELETE", `/helper/reviews/${encodeURIComponent(review)}?${query}`);
+    } catch (error) {
+      if (error.status !== 404) {
+        throw error;
+      }
+    }
   }
 
   serving() {

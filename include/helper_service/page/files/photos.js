@@ -5,15 +5,26 @@ export class Photos {
     this.known = new Map();
   }
 
-  // An element whose `ready` becomes true when it is decoded, and false when it cannot be.
+  // An element whose `ready` becomes true when it is decoded, and false when it cannot be: then it is fetched anew when
+  // it is needed again.
   of(task) {
-    if (!this.known.has(task.taskId)) {
-      const image = new Image();
-      image.src = task.photo;
-      const ready = image.decode().then(() => true, () => false);
-      this.known.set(task.taskId, { image, ready });
+    const found = this.known.get(task.taskId);
+    if (found) {
+      return found;
     }
-    return this.known.get(task.taskId);
+    const image = new Image();
+    image.src = task.photo;
+    const made = { image };
+    made.ready = image.decode().then(() => true, () => this.#forget(task.taskId, made));
+    this.known.set(task.taskId, made);
+    return made;
+  }
+
+  #forget(taskId, failed) {
+    if (this.known.get(taskId) === failed) {
+      this.known.delete(taskId);
+    }
+    return false;
   }
 
   keepOnly(tasks) {

@@ -1,6 +1,7 @@
 // One reviewer's desk: the photo in front, the next ones behind it, and the words that can still be taken back.
 
 import { Helper } from "./helper.js";
+import { keep, recall } from "./memory.js";
 import { Photos } from "./photos.js";
 import { Stopwatch } from "./stopwatch.js";
 import * as view from "./view.js";
@@ -10,11 +11,14 @@ const AHEAD = 3;
 const AGAIN_MILLISECONDS = 3000;
 const SERVING_MILLISECONDS = 4000;
 const LEARNED_MILLISECONDS = 30000;
-const MEMORY = "review";
+// The service takes a queue's question with at most 500 photos that the desk has already.
+const MOST_ASIDE = 400;
+// Statuses of a word that was not taken because nothing more is to be said of the photo.
+const SETTLED = { 404: "gone", 409: "taken" };
 
 class Desk {
   constructor() {
-    this.memory = JSON.parse(localStorage.getItem(MEMORY) ?? "{}");
+    this.memory = recall();
     this.words = new Words(this.memory.language ?? navigator.language.slice(0, 2));
     this.photos = new Photos();
     this.stopwatch = new Stopwatch();
@@ -26,11 +30,15 @@ class Desk {
     this.correcting = null;
     this.ready = false;
     this.busy = false;
+    // What became of the last thing that the reviewer did, until the next one.
+    this.told = null;
+    // Why no photos come, while none do.
+    this.away = null;
   }
 
   remember(values) {
     this.memory = { ...this.memory, ...values };
-    localStorage.setItem(MEMORY, JSON.stringify(this.memory));
+    keep(this.memory);
   }
 
   get task() {
@@ -42,9 +50,15 @@ class Desk {
     return this.words.reasons(this.correcting, this.task?.likeliestReasons ?? []);
   }
 
+  tell(word, values = {}) {
+    this.told = word && { word, values };
+    view.told(this);
+  }
+
   // Who reviews
 
   enter(reviewer, branch) {
+    this.tell(null);
     this.remember({ reviewer, branch });
     this.helper = new Helper(reviewer, branch);
     view.enter(this);
@@ -54,7 +68,8 @@ class Desk {
 
   leave() {
     this.remember({ reviewer: undefined, branch: undefined });
-    location.reload();
+    // Without what the address says: a name in it would come in again.
+    location.replace(location.pathname);
   }
 
   speak(language) {
@@ -74,15 +89,18 @@ class Desk {
     try {
       const held = [...this.tasks.map((task) => task.taskId), ...this.later];
       const found = await this.helper.queue(Math.max(0, AHEAD + 1 - this.tasks.length), held);
+      this.away = null;
       this.take(found);
     } catch (error) {
-      if (error.status === 422) {
+      if (error.isAbout("reviewerId", "branchId")) {
         this.helper = null;
         view.askWho(this);
+        this.tell("badName");
         return;
       }
-      view.trouble(this.words.say("away"));
+      this.away = error.mayPass ? { word: "away" } : { word: "noQueue", values: { reason: error.message } };
     }
+    view.away(this);
     // New photos come, and the day's numbers move, while a person does nothing.
     this.lookAgain();
   }
@@ -93,16 +111,16 @@ class Desk {
   }
 
   take(found) {
-    view.trouble(null);
     Object.assign(this, { labels: found.labels, undoSeconds: found.undoSeconds, progress: found.progress });
     const before = this.task;
     const held = new Set([...this.tasks.map((task) => task.taskId), ...this.undoable.map((one) => one.task.taskId)]);
-    this.tasks.push(...found.tasks.filter((task) => !held.has(task.taskId)));
+    const fresh = found.tasks.filter((task) => !held.has(task.taskId));
+    this.tasks.push(...fresh);
     if (!this.task && this.later.size) {
       this.later.clear();
       this.refresh();
     }
-    this.tasks.slice(0, AHEAD).forEach((task) => this.photos.of(task));
+    fresh.forEach((task) => this.photos.of(task));
     view.day(this);
     if (this.task !== before || !this.task) {
       this.show();
@@ -118,7 +136,8 @@ class Desk {
       return;
     }
     const photo = this.photos.of(task);
-    view.photo(this, photo.image);
+    this.image = photo.image;
+    view.photo(this);
     const seen = await photo.ready;
     if (this.task !== task) {
       return;
@@ -141,6 +160,7 @@ class Desk {
     if (!this.ready || this.busy) {
       return;
     }
+    this.tell(null);
     if (this.task.aiResult && label !== this.task.aiResult) {
       this.correcting = label;
       view.why(this);
@@ -160,21 +180,16 @@ class Desk {
     }
     const task = this.task;
     this.busy = true;
+    this.tell(null);
     try {
       const review = await this.helper.say(task.taskId, label, reason, this.stopwatch);
       const until = performance.now() + this.undoSeconds * 1000;
       this.undoable.push({ ...review, task, label, until });
       this.tasks.shift();
-      view.trouble(null);
     } catch (error) {
-      if (error.mayPass) {
-        view.trouble(this.words.say("notSaved", { reason: error.message }));
+      if (!this.clears(error)) {
         return;
       }
-      // The branch has had its number for the day, on this desk and others: nothing more lies here.
-      const full = error.status === 429;
-      view.trouble(full ? null : this.words.say("taken"));
-      this.tasks = full ? [] : this.tasks.slice(1);
     } finally {
       this.busy = false;
     }
@@ -182,9 +197,34 @@ class Desk {
     this.refresh();
   }
 
+  // Whether photos leave the desk for this word that was not taken. Where it was not saved, its photo stays.
+  clears(error) {
+    if (error.status === 429) {
+      // The branch has had its number for the day, on this desk and others: nothing more lies here.
+      this.tasks = [];
+    } else if (error.status in SETTLED) {
+      this.tasks.shift();
+      this.tell(SETTLED[error.status]);
+    } else {
+      this.notSaved(error);
+      return false;
+    }
+    return true;
+  }
+
+  notSaved(error) {
+    const never = error.isAbout("shownAt") ? "wrongClock" : "refused";
+    this.tell(error.mayPass ? "notSaved" : never, { reason: error.message, now: this.words.time(Date.now()) });
+  }
+
   putAside() {
     if (this.task && !this.busy) {
+      this.tell(null);
       this.later.add(this.tasks.shift().taskId);
+      if (this.later.size > MOST_ASIDE) {
+        // The one that was put aside first comes again.
+        this.later.delete(this.later.values().next().value);
+      }
       this.show();
       this.refresh();
     }
@@ -196,18 +236,19 @@ class Desk {
       return;
     }
     this.busy = true;
+    this.tell(null);
     try {
       await this.helper.takeBack(last.reviewId);
       this.undoable.pop();
       this.tasks.unshift(last.task);
-      view.takenBack(this);
+      this.tell("takenBack");
     } catch (error) {
-      if (error.mayPass) {
-        view.trouble(this.words.say("notSaved", { reason: error.message }));
+      if (error.status !== 409) {
+        this.notSaved(error);
         return;
       }
       this.undoable.pop();
-      view.trouble(this.words.say("tooLate"));
+      this.tell("tooLate");
     } finally {
       this.busy = false;
     }

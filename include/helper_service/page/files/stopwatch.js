@@ -7,9 +7,14 @@ export class Stopwatch {
   }
 
   start() {
-    this.shownAt = new Date();
+    this.startedAt = performance.now();
     this.milliseconds = 0;
     this.since = document.hidden ? null : performance.now();
+  }
+
+  // By the clock of now: it may have been set since.
+  get shownAt() {
+    return new Date(Date.now() - (performance.now() - this.startedAt));
   }
 
   get seconds() {

@@ -50,12 +50,14 @@ export function speak(desk) {
   document.querySelectorAll("[data-word]").forEach((one) => (one.textContent = words.say(one.dataset.word)));
   $("language").textContent = words.say("otherLanguage");
   $("language").lang = words.language === "ko" ? "en" : "ko";
+  told(desk);
+  away(desk);
   if (desk.helper) {
     enter(desk);
     day(desk);
     task(desk);
     if (desk.task) {
-      photo(desk, desk.photos.of(desk.task).image);
+      photo(desk);
       ready(desk, desk.ready);
       why(desk);
     }
@@ -74,12 +76,24 @@ export function askWho(desk) {
   $("enter").hidden = false;
   $("desk").hidden = true;
   $("leave").hidden = true;
-  trouble(desk.words.say("badName"));
 }
 
-export function trouble(text) {
-  $("trouble").hidden = text === null;
-  $("trouble").textContent = text ?? "";
+// What became of the reviewer's last act: apart from whether photos come, which changes without them.
+export function told({ words, told }) {
+  const place = told?.word === "takenBack" ? "done" : "trouble";
+  ["done", "trouble"].forEach((id) => write(id, told && id === place ? words.say(told.word, told.values) : ""));
+}
+
+export function away({ words, away }) {
+  write("away", away ? words.say(away.word, away.values) : "");
+}
+
+function write(id, text) {
+  $(id).hidden = !text;
+  if ($(id).textContent !== text) {
+    // Written anew it would be read aloud anew.
+    $(id).textContent = text;
+  }
 }
 
 export function day({ words, progress }) {
@@ -133,8 +147,8 @@ function choices(desk) {
   });
 }
 
-export function photo(desk, image) {
-  image.alt = desk.words.say("photoOf", { task: desk.task.taskId });
+export function photo({ words, task, image }) {
+  image.alt = words.say("photoOf", { task: task.taskId });
   $("photo").replaceChildren(image);
 }
 
@@ -189,10 +203,6 @@ export function said({ words, undoable, correcting }) {
     }
     $("left").textContent = String(Math.ceil((last.until - performance.now()) / 1000));
   }
-}
-
-export function takenBack({ words }) {
-  $("counts").textContent = words.say("takenBack");
 }
 
 export function serving({ words }, found) {

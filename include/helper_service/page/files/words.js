@@ -40,7 +40,11 @@ const ENGLISH = {
   learnedOne: "Your correction came in time for {version}, live since {since}.",
   away: "The server cannot be reached. Nothing you sent is lost; trying again…",
   notSaved: "That was not saved: {reason}. Please press again.",
-  taken: "Somebody else has just reviewed this photo, or you have.",
+  refused: "That was not saved, and pressing again will not help: {reason}. Reload the page, or tell whoever runs it.",
+  wrongClock: "That was not saved: this device says that it is {now}. Set its clock, then press again.",
+  noQueue: "No photos come: {reason}. Reload the page, or tell whoever runs it.",
+  taken: "You have said something else of this photo already.",
+  gone: "This photo is no longer there.",
   otherLanguage: "한국어",
   photoOf: "Photo of task {task}",
 };
@@ -85,7 +89,11 @@ const KOREAN = {
   learnedOne: "수정하신 1건까지 학습 대상에 넣어 만든 {version}이(가) {since}부터 서비스 중입니다.",
   away: "서버에 연결할 수 없습니다. 보낸 내용은 사라지지 않습니다. 다시 연결하는 중…",
   notSaved: "저장되지 않았습니다: {reason}. 다시 눌러 주세요.",
-  taken: "이미 검수된 사진입니다.",
+  refused: "저장되지 않았고, 다시 눌러도 저장되지 않습니다: {reason}. 페이지를 새로 고치거나 담당자에게 알려 주세요.",
+  wrongClock: "저장되지 않았습니다. 이 기기의 시각이 {now}입니다. 시계를 맞춘 뒤 다시 눌러 주세요.",
+  noQueue: "사진을 받지 못합니다: {reason}. 페이지를 새로 고치거나 담당자에게 알려 주세요.",
+  taken: "이 사진은 이미 다르게 검수하셨습니다.",
+  gone: "이 사진은 더 이상 없습니다.",
   otherLanguage: "English",
   photoOf: "작업 {task}의 사진",
 };
@@ -136,7 +144,8 @@ export class Words {
     return new Intl.NumberFormat(this.language, { style: "percent" }).format(share);
   }
 
-  time(iso) {
-    return new Intl.DateTimeFormat(this.language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
+  // A moment as ISO 8601, or in milliseconds.
+  time(moment) {
+    return new Intl.DateTimeFormat(this.language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(moment));
   }
 }
