@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import grpc
 
 from include.contract.portable import Portable
 from include.contract.tracing import HEADER, traceparent
+
+log = logging.getLogger(__name__)
 
 _MAX_MESSAGE_BYTES = 34 * 1024 * 1024
 # Nearly every call of both services is idempotent, so a call that may or may not have arrived can be repeated.
@@ -55,13 +58,18 @@ class FaceserveError(Portable):
 class ClientTls:
     """PEM files: the authority that signed the server, and for mTLS this client's certificate and key.
 
-    `server_name` is what the server's certificate says, where the address does not.
+    `server_name` is what the server's certificate says, where the address does not. Files that change count from the
+    next call on.
     """
 
     server_ca: Path
     certificate: Path | None = None
     key: Path | None = None
     server_name: str = ""
+
+    @property
+    def files(self) -> list[Path]:
+        return [path for path in (self.server_ca, self.certificate, self.key) if path]
 
     def credentials(self) -> grpc.ChannelCredentials:
         return grpc.ssl_channel_credentials(
@@ -77,7 +85,7 @@ class Replicas:
     def __init__(
         self, addresses: Sequence[str], *, timeout_seconds: float, token: str = "", tls: ClientTls | None = None
     ) -> None:
-        options: list[tuple[str, Any]] = [
+        self._options: list[tuple[str, Any]] = [
             ("grpc.service_config", json.dumps(_RETRIES)),
             ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
             ("grpc.enable_retries", 1),
@@ -86,12 +94,10 @@ class Replicas:
             ("grpc.initial_reconnect_backoff_ms", 100),
         ]
         if tls and tls.server_name:
-            options.append(("grpc.ssl_target_name_override", tls.server_name))
+            self._options.append(("grpc.ssl_target_name_override", tls.server_name))
         self.addresses = list(addresses)
-        self._channels = [
-            grpc.secure_channel(address, tls.credentials(), options) if tls else grpc.insecure_channel(address, options)
-            for address in addresses
-        ]
+        self._tls, self._stamp = tls, _stamp(tls)
+        self._channels = self._opened()
         self._turn = itertools.count()
         self._metadata: tuple[tuple[str, str], ...] = (("authorization", f"Bearer {token}"),) if token else ()
         self._timeout_seconds = timeout_seconds
@@ -106,14 +112,29 @@ class Replicas:
         for channel in self._channels:
             channel.close()
 
+    def _opened(self) -> list[grpc.Channel]:
+        if self._tls is None:
+            return [grpc.insecure_channel(address, self._options) for address in self.addresses]
+        credentials = self._tls.credentials()
+        return [grpc.secure_channel(address, credentials, self._options) for address in self.addresses]
+
+    def _current(self) -> list[grpc.Channel]:
+        """The channels, others once the files of TLS are. Calls that run go on over those of before."""
+        try:
+            if (stamp := _stamp(self._tls)) != self._stamp:
+                self._channels, self._stamp = self._opened(), stamp
+        except OSError as error:
+            log.info("certificates are read again at the next call: %s", error)
+        return self._channels
+
     def call(self, method: Method, request: Any, timeout_seconds: float | None = None) -> Any:
         """The first answer. Raises `FaceserveError`."""
-        first = next(self._turn)
+        first, channels = next(self._turn), self._current()
         error: FaceserveError | None = None
-        for offset in range(len(self._channels)):
-            index = (first + offset) % len(self._channels)
+        for offset in range(len(channels)):
+            index = (first + offset) % len(channels)
             try:
-                return method(self._channels[index])(
+                return method(channels[index])(
                     request, timeout=timeout_seconds or self._timeout_seconds, metadata=self._said()
                 )
             except grpc.RpcError as failure:
@@ -136,12 +157,18 @@ class Replicas:
         answer.
         """
         answers: dict[str, Any] = {}
-        for address, channel in zip(self.addresses, self._channels, strict=True):
+        for address, channel in zip(self.addresses, self._current(), strict=True):
             try:
                 answers[address] = method(channel)(request, timeout=timeout_seconds, metadata=self._said())
             except grpc.RpcError as failure:
                 answers[address] = refused(address, failure)
         return answers
+
+
+def _stamp(tls: ClientTls | None) -> tuple[tuple[int, int, int], ...]:
+    """Of the files' content. Raises `OSError` where one is missing."""
+    found = [path.stat() for path in (tls.files if tls else ())]
+    return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in found)
 
 
 def refused(address: str, failure: grpc.RpcError) -> FaceserveError:

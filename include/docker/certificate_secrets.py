@@ -1,6 +1,7 @@
 """`python -m include.docker.certificate_secrets NAME…`: certificates of `include/stack/certificates.py` as Secrets.
 
-Each owner's is Secret `certificates-OWNER` of the namespace in which this runs, with the rights of its pod.
+Each owner's is Secret `certificates-OWNER` of the namespace in which this runs, with the rights of its pod. With
+`--revoke` everybody gets another key from another authority, and nothing of before opens anything.
 """
 
 import base64
@@ -12,7 +13,7 @@ from pathlib import Path
 import click
 from kubernetes import client, config
 
-from include.stack.certificates import told
+from include.stack.certificates import revoking, told
 
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -50,9 +51,10 @@ def _named(owner: str) -> str:
 
 @click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", nargs=-1, metavar="NAME…")
-def main(names: tuple[str, ...]) -> None:
+@revoking
+def main(names: tuple[str, ...], revoke: bool) -> None:
     config.load_incluster_config()
-    told(Secrets(client.CoreV1Api(), _NAMESPACE.read_text().strip()), names)
+    told(Secrets(client.CoreV1Api(), _NAMESPACE.read_text().strip()), names, revoke=revoke)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A replica and its callers with the certificates and variables that compose and Kubernetes give them."""
 
 import json
+import shutil
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -134,6 +135,38 @@ def test_renewed_certificates_count_while_the_replica_runs_and_those_of_before_g
         assert serves(installation.fleet(made), made, "v1.1.0") == ["v1.1.0"]
         assert long_lived.classify("laundry", grey_photo(20)).model_version == "v1.1.0"
         long_lived.close()
+
+
+@pytest.mark.parametrize("told", [of_compose, of_kubernetes])
+def test_what_was_revoked_opens_nothing_while_the_replica_and_its_callers_run_on(tmp_path, told):
+    now = datetime.now(UTC)
+    installation = Installation(tmp_path, told(), now)
+    with installation.server(tmp_path / "state", connection_age_seconds=0.5) as made:
+        asks = FaceserveClient([made.address], tls=installation.trusting(), timeout_seconds=60)
+        assert serves(installation.fleet(made), made, "v1.0.0") == ["v1.0.0"]
+        assert asks.classify("laundry", grey_photo(20)).model_version == "v1.0.0"
+        changes = installation.fleet(made)
+        leaked = shutil.copytree(installation.folder("pipeline"), tmp_path / "leaked")
+        keep(installation.store, ["faceserve-1"], now, revoke=True)
+        # Whoever has the key knows whom to trust now.
+        thief = ClientTls(installation.folder(ASKING) / TRUSTED, leaked / CERTIFICATE, leaked / KEY)
+        with LifecycleClient(made.lifecycle_address, token=TOKEN, tls=thief) as lifecycle:
+            with pytest.raises(FaceserveError) as refused:
+                lifecycle.status("laundry", timeout_seconds=30)
+            assert refused.value.code in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
+        # Nobody was started again.
+        assert asks.classify("laundry", grey_photo(20)).model_version == "v1.0.0"
+        assert serves(changes, made, "v1.1.0") == ["v1.1.0"]
+        asks.close()
+
+
+def test_whoever_finds_no_certificates_for_a_moment_goes_on_with_those_that_he_has(tmp_path):
+    installation = Installation(tmp_path, of_compose(), datetime.now(UTC))
+    with installation.server(tmp_path / "state") as made:
+        assert serves(installation.fleet(made), made, "v1.0.0") == ["v1.0.0"]
+        with FaceserveClient([made.address], tls=installation.trusting(), timeout_seconds=60) as asks:
+            (installation.folder(ASKING) / TRUSTED).unlink()
+            assert asks.classify("laundry", grey_photo(20)).model_version == "v1.0.0"
 
 
 def test_a_replica_is_looked_at_from_where_the_pipeline_runs_as_without_tls(tmp_path, monkeypatch):

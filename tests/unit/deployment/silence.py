@@ -80,7 +80,7 @@ def _quiet(
 
     at = last + minutes * MINUTE
     seconds = [n * _LOOK for n in range(round(at / _LOOK) + 1)]
-    series = {
+    series: dict[str, list[float]] = {
         _ANSWERED: list(accumulate(a_second * _LOOK * asked(second) for second in seconds)),
         _SERVES: [serves] * len(seconds),
         _CHAMPION: [1.0] * len(seconds),

@@ -1,10 +1,12 @@
 """Certificates that are made at the first start and renew themselves: who has which, how long, and who trusts them."""
 
+import re
 import stat
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import NameOID
@@ -24,7 +26,9 @@ from include.stack.certificates import (
     CertificateError,
     Folders,
     keep,
+    main,
 )
+from include.stack.certifying import issued
 from include.stack.layout import REPOSITORY
 from tests.fakes.secrets import secrets_api
 
@@ -209,6 +213,111 @@ def test_a_first_start_that_was_cut_off_begins_again(store, written):
     assert all_trust(store, NOW)
 
 
+def keys(store):
+    return {store.read(owner)[KEY] for owner in (AUTHORITY, *HOLDERS)}
+
+
+def test_what_was_revoked_opens_nothing_and_no_key_of_then_is_used_again(store):
+    keep(store, NAMES, NOW)
+    leaked, trusted = keys(store), store.read(ASKING)[TRUSTED]
+    shown = {owner: certificate(store, owner) for owner in HOLDERS}
+    assert keep(store, NAMES, NOW, revoke=True) == [*HOLDERS, ASKING]
+    assert not keys(store) & leaked and all_trust(store, NOW)
+    for owner in (*HOLDERS, ASKING):
+        (own,) = x509.load_pem_x509_certificates(store.read(owner)[TRUSTED])
+        assert not [one for one in shown.values() if issued(one, own)]
+        assert own not in x509.load_pem_x509_certificates(trusted)
+    assert keep(store, NAMES, NOW) == []
+
+
+@pytest.mark.parametrize("body", [b"\0", None])
+def test_what_cannot_be_read_is_revoked_too(store, body):
+    keep(store, NAMES, NOW)
+    leaked = keys(store)
+    for path in (store.root / AUTHORITY).iterdir():
+        path.unlink() if body is None else path.write_bytes(body)
+    assert keep(store, NAMES, NOW, revoke=True) == [*HOLDERS, ASKING]
+    assert not keys(store) & leaked and all_trust(store, NOW)
+
+
+def test_a_key_whose_authority_was_thrown_away_gets_no_certificate_of_another(store):
+    keep(store, NAMES, NOW)
+    leaked = keys(store)
+    for path in (store.root / AUTHORITY).iterdir():
+        path.unlink()
+    keep(store, NAMES, NOW)
+    assert not keys(store) & leaked
+
+
+@pytest.mark.parametrize("days", [200, 3000, 20 * 365, -200, -3000])
+def test_what_was_made_while_the_clock_was_wrong_is_made_anew_once_it_is_right(store, days):
+    keep(store, NAMES, NOW)
+    keep(store, NAMES, NOW + timedelta(days=days))
+    keep(store, NAMES, NOW)
+    assert all_trust(store, NOW)
+    for owner in HOLDERS:
+        assert counts(certificate(store, owner), NOW)
+    assert counts(certificate(store, AUTHORITY), NOW)
+    # A first start with a wrong clock, too.
+    other = Remembered()
+    keep(other, NAMES, NOW + timedelta(days=days))
+    keep(other, NAMES, NOW)
+    assert all_trust(other, NOW)
+
+
+def counts(one, now):
+    return one.not_valid_before_utc <= now <= one.not_valid_after_utc
+
+
+def test_an_authority_that_a_wrong_clock_took_for_ended_is_still_trusted(store):
+    keep(store, NAMES, NOW)
+    before = store.read(AUTHORITY)[CERTIFICATE]
+    keep(store, NAMES, NOW + timedelta(days=20 * 365))
+    keep(store, NAMES, NOW)
+    assert before in store.read(SERVER)[TRUSTED], "who reads his files at his start still shows one of it"
+
+
+def test_nothing_that_is_trusted_is_about_to_end(store):
+    """It is watched: an alert would go on for years."""
+    now, seen = NOW, set()
+    while now < NOW + timedelta(days=14 * 365):
+        keep(store, NAMES, now)
+        for owner in (AUTHORITY, *HOLDERS, ASKING):
+            trusted = x509.load_pem_x509_certificates(store.read(owner)[TRUSTED])
+            assert min(one.not_valid_after_utc for one in trusted) > now + timedelta(days=14)
+            seen.add(len(trusted))
+        now += timedelta(days=29)
+    assert seen == {1, 2}, "one, and while the authority changes two"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("모델.example", "xn--bo1b89k.example"), ("*.models.example", "*.models.example")]
+)
+def test_a_server_is_called_by_names_as_dns_has_them(store, name, said):
+    keep(store, (name,), NOW)
+    names = certificate(store, SERVER).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert said in names.get_values_for_type(x509.DNSName)
+
+
+@pytest.mark.parametrize("name", ["a,b", "https://models.example", "models.example:8500", "a..b", "a" * 64, "a b", "*"])
+@pytest.mark.parametrize("had", [True, False])
+def test_a_name_that_is_none_is_refused_in_a_sentence_before_anything_changes(store, had, name):
+    if had:
+        keep(store, NAMES, NOW)
+    before = {path: path.read_bytes() for path in store.root.rglob("*.*")}
+    with pytest.raises(CertificateError, match=f"^'{re.escape(name)}' is no name of a host: names are such as"):
+        keep(store, (*NAMES, name), NOW, revoke=True)
+    assert {path: path.read_bytes() for path in store.root.rglob("*.*")} == before
+
+
+def test_revoking_is_said_on_the_command_line(tmp_path):
+    assert CliRunner().invoke(main, [str(tmp_path), "a"]).exit_code == 0
+    before = (tmp_path / "pipeline" / KEY).read_bytes()
+    assert CliRunner().invoke(main, [str(tmp_path), "a"]).output == "new certificates: none\n"
+    assert CliRunner().invoke(main, ["--revoke", str(tmp_path), "a"]).exit_code == 0
+    assert (tmp_path / "pipeline" / KEY).read_bytes() != before
+
+
 # As Secrets of Kubernetes
 
 
@@ -230,6 +339,9 @@ def test_in_kubernetes_each_has_a_secret_of_its_own_and_a_renewal_changes_those_
     later = NOW + timedelta(days=61)
     cluster.asked.clear()
     assert keep(secrets, NAMES, later) == list(HOLDERS) and all_trust(secrets, later)
+    before = keys(secrets)
+    keep(secrets, NAMES, later, revoke=True)
+    assert not keys(secrets) & before and all_trust(secrets, later)
     assert {verb for verb, _ in cluster.asked} == {"get", "patch"}
 
 
