@@ -1,8 +1,9 @@
 """Near-duplicate photos: which ones belong together (ADR 0001)."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pipeline.domain.dataset import Manifest, Split
+from pipeline.domain.dataset import Manifest, Photo, Split
 
 NEAR_DUPLICATE_BITS = 4
 _PARTS = NEAR_DUPLICATE_BITS + 1
@@ -61,6 +62,16 @@ def cluster_ids(phashes: Sequence[int], known: Iterable[int] = ()) -> list[str]:
     """One cluster id per photo, as `Clusters` gives them."""
     clusters = Clusters(known)
     return [clusters.id_of(phash) for phash in phashes]
+
+
+def most_of(found: Iterable[tuple[Photo, bool]]) -> tuple[int, int]:
+    """Of how many clusters most photos have something, and how many clusters there are: near-duplicates are one piece
+    of evidence.
+    """
+    balance: Counter[str] = Counter()
+    for photo, has in found:
+        balance[photo.cluster_id] += 1 if has else -1
+    return sum(one > 0 for one in balance.values()), len(balance)
 
 
 def sides_of_clusters(manifest: Manifest) -> dict[str, Split]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from pipeline.domain.bounds import AtLeastOne, OneSided, Share
 from pipeline.domain.checks import AccuracyMeasurement, Check, CheckName, Prediction, Weight, outcome
+from pipeline.domain.clusters import most_of
 from pipeline.domain.dataset import Photo
 from pipeline.domain.statistics import binomial_lower_bound, mcnemar, paired_lower_bound
 
@@ -84,7 +85,13 @@ class ComparisonPolicy:
         return (
             self._not_worse(holdout, version),
             self._significance(validation, version),
-            self._corrections_fixed([*validation, *holdout], measured.corrections, version),
+            self._corrections_fixed(
+                [
+                    *((pair.photo, pair.candidate_right) for pair in (*validation, *holdout) if pair.photo.corrected),
+                    *((photos[said.task_id], said.right) for said in measured.corrections),
+                ],
+                version,
+            ),
             self._negative_flips([*validation, *holdout], version),
             self._slices([*validation, *holdout], version),
             self._suspicion({"validation": validation, "holdout": holdout}, version),
@@ -134,21 +141,19 @@ class ComparisonPolicy:
             CheckName.GAIN_BEYOND_CHANCE, outcome(p_value < bar), p_value, bar, n, reason, version, Weight.PROOF
         )
 
-    def _corrections_fixed(self, pairs: Sequence[Pair], more: Sequence[Prediction], version: str) -> Check:
+    def _corrections_fixed(self, corrections: Sequence[tuple[Photo, bool]], version: str) -> Check:
         """An absolute bar: the model that was corrected is wrong on these by construction.
 
         Needed, and never enough: an equally good model with other errors fixes most of them as well.
         """
-        right = [pair.candidate_right for pair in pairs if pair.photo.corrected]
-        right += [prediction.predicted == prediction.label for prediction in more]
-        fixed, n = sum(right), len(right)
+        fixed, n = most_of(corrections)
         low = binomial_lower_bound(fixed, n, self.confidence)
         value = fixed / n if n else 0.0
         passed = value >= self.min_corrections_fixed and low >= self.min_corrections_fixed_for_sure
         reason = (
-            f"{fixed} of {n} corrections kept from training are answered as people corrected them, "
-            f"with {self.confidence:.0%} confidence at least {low:.0%}; {self.min_corrections_fixed:.0%} and "
-            f"{self.min_corrections_fixed_for_sure:.0%} needed"
+            f"{fixed} of {n} corrections kept from training, near-duplicates counted once, are answered as people "
+            f"corrected them, with {self.confidence:.0%} confidence at least {low:.0%}; "
+            f"{self.min_corrections_fixed:.0%} and {self.min_corrections_fixed_for_sure:.0%} needed"
         )
         bar = self.min_corrections_fixed
         return Check(
@@ -190,14 +195,15 @@ class ComparisonPolicy:
         return dict(self.slice_limits).get(name, self.max_slice_fall)
 
     def _suspicion(self, splits: Mapping[str, Sequence[Pair]], version: str) -> Check:
-        sure = {name: self._for_sure(pairs) for name, pairs in splits.items() if _gain(pairs) > self.max_gain}
-        name = max(splits, key=lambda split: _gain(splits[split]))
-        gain, n = _gain(splits[name]), _clusters(splits[name])
-        suspicious = any(low > self.max_gain for low in sure.values())
+        bounds = {name: self._for_sure(pairs) for name, pairs in splits.items() if _gain(pairs) > self.max_gain}
+        beyond = {name: low for name, low in bounds.items() if low > self.max_gain}
+        # A small side may gain more, and prove less.
+        name = max(beyond or splits, key=lambda split: _gain(splits[split]))
+        gain, n, suspicious = _gain(splits[name]), _clusters(splits[name]), bool(beyond)
         reason = f"{_points(gain)} against champion {version} on {name}"
         if suspicious:
-            beyond = f"with {self.confidence:.0%} confidence beyond {_points(self.max_gain)}"
-            reason += f" is suspicious, {beyond}: look for a leak"
+            sure = f"with {self.confidence:.0%} confidence beyond {_points(self.max_gain)}"
+            reason += f" is suspicious, {sure}: look for a leak"
         return Check(
             CheckName.GAIN_NOT_SUSPICIOUS,
             outcome(not suspicious),
@@ -207,7 +213,7 @@ class ComparisonPolicy:
             reason,
             version,
             Weight.HOLD,
-            low=sure.get(name),
+            low=bounds.get(name),
         )
 
     def _for_sure(self, pairs: Sequence[Pair]) -> float:

@@ -19,12 +19,17 @@ Words = tuple[str, ...]
 @dataclass(frozen=True)
 class KnownReasons:
     """What people said of the photos to learn from: `of` maps a task to its reasons, none of which means that there is
-    nothing to complain about. Tasks of which nobody said why are not in it.
+    nothing to complain about. Tasks of which nobody said why are not in it. `clusters` says which photos are
+    near-duplicates, one piece of evidence; a task that is not in it is its own.
     """
 
     names: tuple[str, ...] = ()
     min_photos: int = 1
     of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    clusters: Mapping[str, str] = field(default_factory=dict)
+
+    def cluster(self, task_id: str) -> str:
+        return self.clusters.get(task_id, task_id)
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ class ReasonList:
     """Reasons of corrections, each with how words begin that mean it in people's own text, such as
     `[["얼룩", ["커피", "stain"]], …]`; the name means it, too. What names none is `기타`."""
     min_reason_photos: AtLeastOne = 20
-    """Photos to learn a reason from, and as many of other garments, below which models do not suggest it."""
+    """Photos to learn a reason from, and as many of other garments, below which models do not suggest it;
+    near-duplicates count once."""
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.reasons]
@@ -64,9 +70,12 @@ class ReasonList:
 
     def known(self, photos: Iterable[Photo]) -> KnownReasons:
         """What people said about these photos."""
-        said = {photo.task_id: _said(photo) for photo in photos}
+        said = [(photo, why) for photo in photos if (why := _said(photo)) is not None]
         return KnownReasons(
-            self.names, self.min_reason_photos, {task: why for task, why in said.items() if why is not None}
+            self.names,
+            self.min_reason_photos,
+            of={photo.task_id: why for photo, why in said},
+            clusters={photo.task_id: photo.cluster_id for photo, _ in said},
         )
 
 

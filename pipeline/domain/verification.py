@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 from pipeline.domain.bounds import AtLeastOne, Bytes, NotNegative, Positive, Share
 from pipeline.domain.checks import (
@@ -18,9 +19,10 @@ from pipeline.domain.checks import (
     class_accuracy,
     outcome,
 )
+from pipeline.domain.clusters import most_of
 from pipeline.domain.comparison import ComparisonPolicy
 from pipeline.domain.dataset import Photo
-from pipeline.domain.statistics import binomial_upper_bound, wilson
+from pipeline.domain.statistics import Interval, binomial_upper_bound, wilson
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class VerificationPolicy:
     """Where the champion too is slower than the floor in the same minutes, so that the machine cannot do it now: least
     throughput as a share of the champion's. Mean latency likewise."""
     min_support: AtLeastOne = 50
-    """Photos behind an accuracy, of a class too, below which it is called unsure."""
+    """Photos behind an accuracy, of a class too, below which it is called unsure; near-duplicates count once."""
     min_agreement: Share = 0.98
     """Least share of photos on which server and trainer agree: bf16 and int8 may turn a verdict that hangs on a hair,
     never more than one in fifty."""
@@ -59,16 +61,17 @@ class VerificationPolicy:
         self, measured: AccuracyMeasurement, labels: Sequence[str], photos: Mapping[str, Photo]
     ) -> tuple[Check, ...]:
         """`photos` by task id say what is a near-duplicate of what, and which slice a photo is in."""
+        share = partial(self._share, photos)
         checks = [
             LOADED,
-            self._share(CheckName.VALIDATION_ACCURACY, measured.validation, self.min_validation_accuracy),
+            share(CheckName.VALIDATION_ACCURACY, measured.validation, self.min_validation_accuracy),
             self._improvement(measured),
-            self._share(CheckName.HOLDOUT_ACCURACY, measured.holdout, self.min_holdout_accuracy),
+            share(CheckName.HOLDOUT_ACCURACY, measured.holdout, self.min_holdout_accuracy),
         ]
         for label in labels:
             of_class = [p for p in measured.validation if p.label == label]
-            checks.append(self._share(class_accuracy(label), of_class, self.min_class_accuracy))
-        checks.append(self._agreement(measured))
+            checks.append(share(class_accuracy(label), of_class, self.min_class_accuracy))
+        checks.append(self._agreement(measured, photos))
         return (*checks, *self.comparison.judge(measured, photos))
 
     def judge_performance(
@@ -122,9 +125,11 @@ class VerificationPolicy:
         passed = keeps_up and check.value is not None and math.isfinite(check.value) and check.support > 0
         return replace(check, outcome=outcome(passed), reason=f"{reason} now: {share}")
 
-    def _share(self, name: str, predictions: Sequence[Prediction], bar: float) -> Check:
-        right, n = sum(p.right for p in predictions), len(predictions)
-        value, interval = accuracy(predictions), wilson(right, n)
+    def _share(self, photos: Mapping[str, Photo], name: str, predictions: Sequence[Prediction], bar: float) -> Check:
+        """Of photos, and as sure as so many clusters of near-duplicates make it."""
+        n = most_of((photos[p.task_id], p.right) for p in predictions)[1]
+        value = accuracy(predictions)
+        interval = wilson(value * n, n) if n else Interval(0.0, 1.0)
         passed = n > 0 and value >= bar
         reason = _reason(name, value, "≥", bar, n)
         # A check without measurements refuses; it does not merely raise a doubt.
@@ -150,21 +155,23 @@ class VerificationPolicy:
         )
         return Check(name, outcome(passed), validation, champion, n, reason, version, enough=n >= self.min_support)
 
-    def _agreement(self, measured: AccuracyMeasurement) -> Check:
+    def _agreement(self, measured: AccuracyMeasurement, photos: Mapping[str, Photo]) -> Check:
         """Training/serving skew: the exported model, asked through the server, beside the trainer's own answers."""
         name, trainer = CheckName.SERVING_AGREES, measured.trainer or {}
-        both = [(p.predicted, trainer[p.task_id]) for p in measured.validation if p.task_id in trainer]
-        same = sum(ours == theirs for ours, theirs in both)
-        value, high = same / len(both) if both else math.nan, binomial_upper_bound(same, len(both))
+        both = [p for p in measured.validation if p.task_id in trainer]
+        same, n = most_of((photos[p.task_id], p.predicted == trainer[p.task_id]) for p in both)
+        value, high = same / n if n else math.nan, binomial_upper_bound(same, n)
         # On few photos one close verdict weighs much: only what is surely another model is refused.
         complete = bool(both) and len(both) == len(measured.validation)
         passed = complete and high >= self.min_agreement
         reason = (
-            f"server and trainer give the same verdict on {value:.1%} of {len(both)} photos, with 95% confidence not "
-            f"above {high:.1%}; {self.min_agreement:.0%} of {len(measured.validation)} needed"
+            f"server and trainer give the same verdict on {value:.1%} of {n} photos, near-duplicates counted once, "
+            f"with 95% confidence not above {high:.1%}; {self.min_agreement:.0%} needed"
         )
         found = value if complete else math.nan
-        return Check(name, outcome(passed), found, self.min_agreement, len(both), reason, high=high)
+        if not complete:
+            reason += f"; the trainer said nothing of {len(measured.validation) - len(both)} photos"
+        return Check(name, outcome(passed), found, self.min_agreement, n, reason, high=high)
 
 
 LOADED = Check(

@@ -38,17 +38,19 @@ class ReasonHead:
 def learn(features: Floats, task_ids: Sequence[str], known: KnownReasons) -> ReasonHead | None:
     """Of the first image of each photo; `features` [N, width] and `task_ids` go together.
 
-    A reason of too few photos is left out, and one that is not told apart on photos kept back. None when none is left.
+    A reason of too few photos, near-duplicates counted once, is left out, and one that is not told apart on photos kept
+    back. None when none is left.
     """
     first = {task: row for row, task in reversed(list(enumerate(task_ids)))}
     tasks = [task for task in first if task in known.of]
     seen = features[[first[task] for task in tasks]] if tasks else features[:0]
+    clusters = np.array([known.cluster(task) for task in tasks])
     found = []
     for name in known.names:
         has = np.array([name in known.of[task] for task in tasks], bool)
-        if min(has.sum(), (~has).sum()) < max(known.min_photos, _FOLDS):
+        if min(len(set(clusters[has])), len(set(clusters[~has]))) < max(known.min_photos, _FOLDS):
             continue
-        auc = _auc(seen, has)
+        auc = _auc(seen, has, clusters)
         if auc >= _LEAST_AUC:
             found.append((name, auc, *_flat(_fitted(seen, has))))
     if not found:
@@ -77,13 +79,15 @@ def _fitted(features: Floats, has: npt.NDArray[np.bool_]) -> "Pipeline":
     return _model().fit(features, has)
 
 
-def _auc(features: Floats, has: npt.NDArray[np.bool_]) -> float:
+def _auc(features: Floats, has: npt.NDArray[np.bool_], clusters: npt.NDArray[np.str_]) -> float:
+    """Of photos whose near-duplicates were kept back with them; a cluster weighs as much as any other."""
     from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=_SEED)
-    said = cross_val_predict(_model(), features, has, cv=folds, method="decision_function")
-    return round(float(roc_auc_score(has, said)), 4)
+    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=_SEED)
+    said = cross_val_predict(_model(), features, has, groups=clusters, cv=folds, method="decision_function")
+    _, cluster, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    return round(float(roc_auc_score(has, said, sample_weight=1 / sizes[cluster])), 4)
 
 
 def _flat(model: "Pipeline") -> tuple[Floats, float]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.artifact_folder import ArtifactFolder
-from pipeline.domain.dataset import Manifest, Photo
+from pipeline.domain.dataset import Manifest, Photo, Split
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.ports.bundles import Records
 from pipeline.steps.look_up import champion, manifest_of, served_before, trained
@@ -31,7 +31,8 @@ class Contest:
     @property
     def by_task(self) -> dict[str, Photo]:
         """The photos to judge by."""
-        return {photo.task_id: photo for photo in self.manifest.natural}
+        judging = (*self.manifest.natural, *self.manifest.of(Split.HELD_OUT_CORRECTIONS))
+        return {photo.task_id: photo for photo in judging}
 
     @property
     def champion_version(self) -> str | None:

@@ -85,6 +85,25 @@ def test_a_small_holdout_proves_nothing_however_good_it_looks():
     assert "100 photos are needed to prove it" in found.reason
 
 
+def test_a_gain_is_called_suspicious_on_the_side_that_proves_it():
+    """Two of five photos gained are more than 80 of 300, and prove nothing."""
+    found = judged(Photos(80, 0, 220), Photos(2, 0, 3, start=10_000))["gain_not_suspicious"]
+    assert found.outcome is Outcome.FAILED and found.support == 300 and found.low > POLICY.max_gain
+    assert found.reason.startswith("+26.7 pp against champion v1.0.0 on validation is suspicious, with 95% confidence")
+
+
+@pytest.mark.parametrize(("garments", "outcome"), [(1, Outcome.FAILED), (20, Outcome.PASSED)])
+def test_twenty_corrections_of_one_garment_prove_as_much_as_one(garments, outcome):
+    burst = {f"TASK-{n}": a_photo(n, corrected=True, cluster_id=f"{n % garments}") for n in range(20_000, 20_020)}
+    base, holdout = Photos(0, 5, 275), Photos(10, 10, 580, start=10_000)
+    fixed = tuple(Prediction(task, "양호", "양호") for task in burst)
+    measured = AccuracyMeasurement(
+        "v1.0.0", base.candidate, holdout.candidate, base.champion, holdout.champion, corrections=fixed
+    )
+    found = {one.name: one for one in POLICY.judge(measured, base.photos | holdout.photos | burst)}["corrections_fixed"]
+    assert (found.outcome, found.support) == (outcome, garments)
+
+
 def test_a_burst_of_near_duplicates_counts_as_one_photo():
     burst = Photos(0, 0, 600, start=10_000)
     burst.photos = {
@@ -230,16 +249,18 @@ def test_the_demos_jump_is_believed_and_a_jump_beyond_any_honest_one_waits_for_a
 
 def test_corrections_held_out_beyond_the_natural_sample_count_as_well():
     validation, holdout = Photos(ties=300), Photos(10, 10, 580, start=10_000)
+    more = Photos(ties=30, corrected=True, start=20_000)
     measured = AccuracyMeasurement(
         "v1.0.0",
         validation.candidate,
         holdout.candidate,
         validation.champion,
         holdout.champion,
-        corrections=tuple(Prediction(f"TASK-{n}", "불량", "불량" if n < 27 else "양호") for n in range(30)),
+        corrections=tuple(Prediction(task, "불량", "불량" if n < 27 else "양호") for n, task in enumerate(more.photos)),
     )
-    found = {c.name: c for c in POLICY.judge(measured, validation.photos | holdout.photos)}["corrections_fixed"]
-    assert (found.outcome, found.value, found.support) == (Outcome.PASSED, 0.9, 30)
+    found = {c.name: c for c in POLICY.judge(measured, validation.photos | holdout.photos | more.photos)}
+    fixed = found["corrections_fixed"]
+    assert (fixed.outcome, fixed.value, fixed.support) == (Outcome.PASSED, 0.9, 30)
 
 
 # All of it
@@ -263,8 +284,8 @@ def test_every_comparison_says_its_figure_its_bar_and_what_it_saw():
         ),
         "corrections_fixed": (
             *(passed, 1.0, 0.5, 3, pytest.approx(0.05 ** (1 / 3))),
-            "3 of 3 corrections kept from training are answered as people corrected them, with 95% confidence "
-            "at least 37%; 50% and 35% needed",
+            "3 of 3 corrections kept from training, near-duplicates counted once, are answered as people "
+            "corrected them, with 95% confidence at least 37%; 50% and 35% needed",
         ),
         "negative_flips": (
             *(passed, 5 / 173, 0.05, 173, None),

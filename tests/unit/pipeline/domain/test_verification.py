@@ -139,8 +139,26 @@ def test_a_server_that_surely_disagrees_with_the_trainer_is_refused_but_not_for_
 def test_a_photo_the_trainer_said_nothing_about_is_no_agreement():
     said = dict(list(measured().trainer.items())[1:])
     incomplete = replace(measured(), trainer=said)
-    assert any("98% of 200 needed" in reason for reason in reasons(incomplete))
+    assert any("the trainer said nothing of 1 photos" in reason for reason in reasons(incomplete))
     assert unmeasured(incomplete) == unmeasured(replace(measured(), trainer=None)) == ["serving_agrees_with_training"]
+
+
+def in_bursts_of(ten, found):
+    """As if each garment had been photographed so often."""
+    photos = {
+        p.task_id: a_photo(int(p.task_id[5:]), label=p.label, cluster_id=f"{int(p.task_id[5:]) // ten}")
+        for p in (*found.validation, *found.holdout)
+    }
+    return {check.name: check for check in POLICY.judge_accuracy(found, LABELS, photos)}
+
+
+def test_photos_of_one_garment_make_no_figure_surer():
+    apart, bursts = in_bursts_of(1, measured()), in_bursts_of(10, measured())
+    for name in ("validation_accuracy", "holdout_accuracy", "class_accuracy.양호"):
+        assert bursts[name].value == apart[name].value
+        assert bursts[name].support == apart[name].support / 10 and not bursts[name].enough
+        assert bursts[name].low < apart[name].low and bursts[name].high > apart[name].high
+    assert (bursts["serving_agrees_with_training"].support, apart["serving_agrees_with_training"].support) == (20, 200)
 
 
 def test_an_empty_configuration_is_refused():

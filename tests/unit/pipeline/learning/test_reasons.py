@@ -56,6 +56,31 @@ def test_a_reason_needs_photos_with_it_and_without_it(changes):
     assert reasons.learn(features, tasks, known(**changes)) is None
 
 
+def test_a_few_garments_photographed_often_teach_no_reason():
+    """Their copies would be told apart by what those garments are."""
+    rng = np.random.default_rng(3)
+    burst = np.repeat(rng.normal(size=(2, 64)), 10, axis=0) + 0.05 * rng.normal(size=(20, 64))
+    features = np.vstack([rng.normal(size=(70, 64)), burst]).astype(np.float32)
+    tasks = [f"TASK-{n}" for n in range(90)]
+    of = {task: ("얼룩",) if n >= 70 else () for n, task in enumerate(tasks)}
+    clusters = {task: f"garment {n % 2}" for n, task in enumerate(tasks) if n >= 70}
+    for min_photos in (3, 20):
+        assert reasons.learn(features, tasks, KnownReasons(("얼룩",), min_photos, of)) is not None
+        assert reasons.learn(features, tasks, KnownReasons(("얼룩",), min_photos, of, clusters)) is None
+
+
+def test_near_duplicates_are_kept_back_together():
+    """Ten garments with the reason, ten times each, that have nothing in common: none tells anything of another."""
+    rng = np.random.default_rng(3)
+    burst = np.repeat(rng.normal(size=(10, 64)), 10, axis=0) + 0.05 * rng.normal(size=(100, 64))
+    features = np.vstack([rng.normal(size=(200, 64)), burst]).astype(np.float32)
+    tasks = [f"TASK-{n}" for n in range(300)]
+    of = {task: ("얼룩",) if n >= 200 else () for n, task in enumerate(tasks)}
+    clusters = {task: f"garment {n // 10}" for n, task in enumerate(tasks) if n >= 200}
+    assert reasons.learn(features, tasks, KnownReasons(("얼룩",), 5, of)).aucs[0] > 0.9
+    assert reasons.learn(features, tasks, KnownReasons(("얼룩",), 5, of, clusters)) is None
+
+
 def test_photos_of_which_nobody_said_why_teach_nothing():
     features, tasks = drawn()
     features[2::6] = 1e3
