@@ -5,12 +5,17 @@ would bring back, a canary, what a replica serves or keeps warm, and what a runn
 and compared before anything is removed. **Trigger** it with *dry_run* to see what would be moved, and why the others
 stay. `python -m pipeline restore VERSION` brings one back.
 
-*prune* throws away what can be made again or nobody asks for any more: images and caches of all but the newest 10
-datasets, model files of runs that were refused three months ago or that nobody
-answered for a year, and of last year readings, decisions against a retraining, events that everybody has and MLflow's
-runs of models that got no number; also what a collection of faces left of somebody erased, when
-it was killed and never ran again. Manifests, reports and verdicts stay. Nothing waits for it,
-and it waits for nothing.
+*prune* throws away what can be made again, or nobody asks for any more:
+
+- images and caches of all but the newest 10 datasets
+- model files of a run, 90 days after it was refused, or 365 days without an answer or a verdict
+- after 400 days the monitor's readings, and decisions against a retraining
+- events, 400 days after everybody has them
+- MLflow's runs of models that got no number, after 400 days
+- what a killed collection of faces left of somebody who was erased
+
+Manifests, reports and verdicts stay. Nothing waits for it, and it waits for nothing. Settings `RETRAIN_KEEP_…` are
+these numbers.
 """
 
 from datetime import timedelta

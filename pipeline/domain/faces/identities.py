@@ -80,8 +80,8 @@ class ConfirmedCheck:
     """A check at a door of which `confirmed_by` said whether its photo shows `identity`, as the door has the name.
 
     It `corrects` the model when that had said otherwise. Who said it may be unknown, which counts as one person. It may
-    show another one than the answer was about: then two of these have the number of one check, and the one that is not
-    `same` names who was `shown`, whether or not the other one is among what is asked for.
+    show another one than the answer was about: one check then gives two entries, and the one that is not `same` names
+    who was `shown`, whether or not the other one is among what is asked for.
     """
 
     check_id: str

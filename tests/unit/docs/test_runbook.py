@@ -3,7 +3,10 @@
 import ast
 import re
 
+import pytest
+
 from pipeline.bootstrap.kinds import MADE_ELSEWHERE
+from pipeline.domain.faces.watching import FaceWatchPolicy, Which
 from tests.unit.docs.programs import commands
 from tests.unit.docs.references import ROOT
 
@@ -40,6 +43,15 @@ def test_the_runbook_names_the_commands_that_take_a_face_model_and_no_others():
         if "--model-type" in option.opts and face in option.metavar
     }
     assert sentence and set(re.findall(r"`([a-z- ]+)`", sentence[1])) == take
+
+
+@pytest.mark.parametrize("which", Which)
+def test_the_bars_of_faces_that_the_runbook_names_are_those_of_the_policy(which):
+    bars = FaceWatchPolicy().bars(which)
+    row = re.search(rf"^\| {which}: .*$", (ROOT / "include/runbook.md").read_text(), re.MULTILINE)
+    assert row and [float(number) for number in re.findall(r"([\d.]+) (?:%|points)", row[0])] == pytest.approx(
+        [100 * share for share in (bars.alert, bars.margin / 2, bars.most, bars.margin)]
+    )
 
 
 def _said(quote: str, sentence: str) -> bool:
