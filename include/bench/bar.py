@@ -9,7 +9,8 @@ DEMO = "demo"
 @dataclass(frozen=True)
 class Bar:
     """`at_most` or `at_least`, in `unit`; neither where a figure is only told. `benchmark` is empty where nothing
-    measures it yet. `design` is the weaker bar that the design began with, where it had another one.
+    measures it yet. `design` is the weaker bar that the design began with, where it had another one. `earlier` is the
+    page, seen from the studies, with a figure of before results were kept.
     """
 
     what: str
@@ -20,6 +21,7 @@ class Bar:
     at_most: float | None = None
     at_least: float | None = None
     design: float | None = None
+    earlier: str = ""
 
     def reached_by(self, value: float) -> bool | None:
         """None where there is nothing to reach."""

@@ -37,6 +37,7 @@ _FLOW = (
         "/s",
         "validation in Python, and the indexes of the table",
         at_least=10_000,
+        earlier="scale.md#what-takes-how-long",
     ),
     Bar(
         "dashboard at 10 million confirmations",
@@ -54,7 +55,14 @@ _FLOW = (
         "files of this page alone; what it shows comes afterwards",
         at_most=1,
     ),
-    Bar("slowest question of a month of confirmations", "month", "slowest_question_seconds", "s", "[scale](scale.md)"),
+    Bar(
+        "slowest question of a month of confirmations",
+        "month",
+        "slowest_question_seconds",
+        "s",
+        "–",
+        earlier="scale.md#what-takes-how-long",
+    ),
     Bar("runs of the intake at full load", "", "", "/day", "it stays up to half an hour a run", at_most=150),
     Bar(
         "restore to a second: what may be lost",

@@ -15,9 +15,9 @@ _HEAD = """# Figures and bars
 
 `python -m include.bench performance` writes this page out of what was measured last: by `python -m include.bench run …`
 (`.bench/results.json`), by `make bench-rollback`, and by `make demo` (`.stack/demo-report.json`). It measures nothing
-itself, and says *not measured* where there is no result. A figure that was taken while the machine did other things is
-marked *busy*: it is no better than that. Where the design began with a weaker bar, it is named, too; in brackets after
-a median stands the interval that holds it.
+itself, and says *not measured* where there is no result, beside it which page has an *earlier* figure, if one has. A
+figure that was taken while the machine did other things is marked *busy*: it is no better than that. Where the design
+began with a weaker bar, it is named, too; in brackets after a median stands the interval that holds it.
 
 """
 _TABLE = "| what | bar | measured | reached | what limits it | when, commit |\n|---|---|---|---|---|---|\n"
@@ -45,13 +45,17 @@ def page(results: Results, bars: Sequence[Bar] = BARS) -> str:
 
 def _line(bar: Bar, result: Mapping[str, Any] | None) -> str:
     value = result["figures"].get(bar.figure) if result else None
-    seen, reached, when = "not measured", "–", "–"
+    seen, reached, when = _unmeasured(bar), "–", "–"
     if result and value is not None:
         seen = _with_unit(value, bar.unit) + _interval(result["figures"], bar)
         reached = _reached(bar, value)
         busy = ", busy" if (result.get("load_before") or 0) > _BUSY else ""
         when = f"{result['measured_at'][:10]}, `{result['commit'] or 'no commit'}`{busy}"
     return f"| {bar.what} | {_wanted(bar)} | {seen} | {reached} | {bar.limits} | {when} |\n"
+
+
+def _unmeasured(bar: Bar) -> str:
+    return f"not measured; [earlier]({bar.earlier})" if bar.earlier else "not measured"
 
 
 def _interval(figures: Mapping[str, float], bar: Bar) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from include.bench.bar import Bar
 
+_FIGURES = "../../faceserve/README.md#figures"
 _ON_THE_SAME_CORES = "loading and warming up on the same cores as requests"
 
 
@@ -21,6 +22,7 @@ def _p99_while_a_model_changes() -> Iterator[Bar]:
                     _ON_THE_SAME_CORES,
                     at_most=1.10,
                     design=1.25,
+                    earlier=_FIGURES if (percent, told) == (60, "median") else "",
                 )
 
 
@@ -33,6 +35,7 @@ SERVING = (
         "the network's arithmetic; without bf16 in the processor it is not measured",
         at_least=2.9,
         design=2.5,
+        earlier=_FIGURES,
     ),
     Bar(
         "requests a second beside TensorFlow, int8",
@@ -42,6 +45,7 @@ SERVING = (
         "the network's arithmetic",
         at_least=5,
         design=4,
+        earlier=_FIGURES,
     ),
     Bar(
         "requests a second through gRPC, beside images a second of the engine alone",
@@ -50,6 +54,7 @@ SERVING = (
         "×",
         "Python around the engine, and the client on the same cores",
         at_least=0.95,
+        earlier=_FIGURES,
     ),
     Bar(
         "raw tensors over HTTP, beside gRPC: a small network",
@@ -74,9 +79,17 @@ SERVING = (
         "×",
         "[curve](callers.svg)",
     ),
-    Bar("exchange of the model", "swaps", "exchange_milliseconds_max", "ms", "one assignment", at_most=0.1),
+    Bar(
+        "exchange of the model",
+        "swaps",
+        "exchange_milliseconds_max",
+        "ms",
+        "one assignment",
+        at_most=0.1,
+        earlier=_FIGURES,
+    ),
     *_p99_while_a_model_changes(),
-    Bar("failed of 105 000 requests over 20 swaps", "swaps", "requests_failed", "", "–", at_most=0),
+    Bar("failed of 105 000 requests over 20 swaps", "swaps", "requests_failed", "", "–", at_most=0, earlier=_FIGURES),
     Bar("failed of a million requests over 200 swaps, with clients and replicas killed", "", "", "", "–", at_most=0),
     Bar(
         "deployment on every replica",
@@ -85,6 +98,7 @@ SERVING = (
         "s",
         "download, and the trial in a child process",
         at_most=10,
+        earlier=_FIGURES,
     ),
     Bar(
         "deployment of ResNet50 on every replica",
@@ -94,6 +108,7 @@ SERVING = (
         "the same, of larger weights",
         at_most=5,
         design=10,
+        earlier=_FIGURES,
     ),
     Bar(
         "memory after 100 swaps, what was replaced being freed",
@@ -102,6 +117,7 @@ SERVING = (
         "%",
         "–",
         at_most=1,
+        earlier=_FIGURES,
     ),
     Bar(
         "memory after 1 000 swaps, what was replaced being freed",
@@ -118,6 +134,7 @@ SERVING = (
         "s",
         "imports, and compiling the model",
         at_most=1.5,
+        earlier=_FIGURES,
     ),
     Bar(
         "requests a second with metrics, spans and JSON lines, beside none",

@@ -41,7 +41,18 @@ def row(page, what):
 
 def test_nothing_that_was_not_measured_has_a_figure(page):
     told = page(None)
-    assert [row(told, bar.what)[1:3] for bar in BARS] == [["not measured", "–"]] * len(BARS)
+    assert [row(told, bar.what)[2] for bar in BARS] == ["–"] * len(BARS)
+    earlier = [f"not measured; [earlier]({bar.earlier})" if bar.earlier else "not measured" for bar in BARS]
+    assert [row(told, bar.what)[1] for bar in BARS] == earlier
+
+
+def test_the_page_of_the_repository_is_about_the_bars_of_now(page):
+    told, kept = page(None), (REPOSITORY / "include/studies/performance.md").read_text()
+    assert told.partition("| what |")[0] == kept.partition("| what |")[0]
+    for bar in BARS:
+        now, then = row(told, bar.what), row(kept, bar.what)
+        assert (then[0], then[3]) == (now[0], now[3])
+        assert then[1] == now[1] or not then[1].startswith("not measured")
 
 
 def test_a_figure_stands_beside_its_bar_with_when_it_was_measured_and_whether_it_is_reached(page):
