@@ -27,7 +27,8 @@ _QUARTERS = f"""
     FROM ({_REIGNS}) r
         CROSS JOIN LATERAL verdicts_between(GREATEST(r.since, {_AFTER}), LEAST(r.until, {_THROUGH})) v
     WHERE r.since < {_THROUGH} AND r.until > {_AFTER} AND v.model_version = ''"""
-# When the last of them was given: in the last quarter that has any. Of one version, as it reads that quarter's rows.
+# When the last of them was given: in the last quarter that has any. Of one version, as it reads that quarter's rows; of
+# its verdicts those that are most.
 _COUNT = f"""
     WITH counted AS MATERIALIZED (SELECT * FROM ({_QUARTERS}) q WHERE version = %(version)s{{which}}),
     last AS (
@@ -45,11 +46,11 @@ _COUNT = f"""
     )
     SELECT version, final_result, sum(confirmed), sum(agreed), max(newest.at)
     FROM counted JOIN newest USING (version)
-    GROUP BY version, final_result ORDER BY version, final_result LIMIT 200"""
+    GROUP BY version, final_result ORDER BY sum(confirmed) DESC, final_result LIMIT 200"""
 _TALLY = _COUNT.format(which="", of_them="true")
 _BLIND = _COUNT.format(which=" AND blind", of_them="c.blind")
 # Whoever sends confirmations chooses what versions and verdicts they name: those that served come first, then those of
-# which there are most.
+# which there are most, as above.
 _BY_VERSION = f"""
     SELECT version, final_result, confirmed, agreed FROM (
         SELECT *, dense_rank() OVER (
@@ -59,7 +60,7 @@ _BY_VERSION = f"""
                 sum(sum(confirmed)) OVER (PARTITION BY version) AS of_version
             FROM ({_QUARTERS}) q GROUP BY version, final_result) counted
     ) ranked
-    WHERE place <= {MOST_VERSIONS} ORDER BY place, final_result LIMIT 1000"""
+    WHERE place <= {MOST_VERSIONS} ORDER BY place, confirmed DESC, final_result LIMIT 1000"""
 # As many of each part as are asked for, and of those the newest.
 _PART = """
     SELECT final_result, corrected, confirmed_at FROM task_confirmations
@@ -117,4 +118,4 @@ def _tally(rows: Sequence[Any]) -> Tally:
 
 
 def _labels(rows: Iterable[Any]) -> tuple[LabelTally, ...]:
-    return tuple(LabelTally(label, int(confirmed), int(agreed)) for label, confirmed, agreed, *_ in rows)
+    return tuple(LabelTally(label, int(confirmed), int(agreed)) for label, confirmed, agreed, *_ in sorted(rows))

@@ -210,6 +210,18 @@ def test_whoever_names_many_versions_pushes_none_that_served_out_of_the_list(ser
 
 
 @pytest.mark.integration
+def test_whoever_names_many_verdicts_pushes_none_that_is_common_out_of_the_count(services):
+    tables, history = Tables(services.mlops), a_history("promote v1.0.0")
+    odd = [an_event(f"odd-{n}", final_result=f"odd-{n}", confirmed_at=NOW, model_version="v1.0.0") for n in range(250)]
+    tables.confirmations.store(odd)
+    for number in range(2):
+        confirm(tables, number, version="v1.0.0")
+    common = LabelTally("양호", 2, 2)
+    assert common in tables.metrics.tally(history, "v1.0.0", ALWAYS).labels
+    assert common in tables.metrics.by_version(history, ALWAYS)["v1.0.0"]
+
+
+@pytest.mark.integration
 def test_how_right_each_version_was_reads_no_row_for_each_that_is_named(services):
     """As reported: 8 000 versions in one quarter of an hour took nine seconds, and beyond a minute no look ended."""
     looked_up = []
