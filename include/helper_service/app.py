@@ -10,7 +10,7 @@ from include.contract.client import FaceserveClient, FaceserveError
 from include.contract.tracing import HEADER, sampled, traces_of
 from include.helper_service import page, review_api
 from include.helper_service.learned import Listening, ModelChanges
-from include.helper_service.reviews import DayIsFull, NoSuchReview, Reviews
+from include.helper_service.reviews import DayIsFull, NoSuchReview, OfAnotherBranch, Reviews
 from include.helper_service.sampling import Sampling
 from include.helper_service.settings import MODEL, Settings
 from include.helper_service.settling import Settling
@@ -40,7 +40,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> FastAPI:
             yield
 
     app = FastAPI(title="Helper service (stand-in)", lifespan=lifespan)
-    refusals.add_to(app, {NoSuchTask: 404, NoSuchReview: 404, DayIsFull: 429})
+    refusals.add_to(app, {NoSuchTask: 404, NoSuchReview: 404, OfAnotherBranch: 403, DayIsFull: 429})
     page.add_to(app)
     app.include_router(review_api.router)
 
@@ -98,7 +98,7 @@ def _begin(app: FastAPI, settings: Settings, open_: AsyncExitStack) -> None:
     state.tasks = Tasks(database, sampling)
     state.reviews = Reviews(database, sampling, undo_seconds=settings.undo_seconds)
     state.changes = ModelChanges(database)
-    state.settling = Settling(database, state.tasks, sampling, state.traces)
+    state.settling = Settling(database, sampling, state.traces)
     state.photos = Photos(settings.s3_endpoint, settings.photo_buckets)
     state.faceserve = faceserve_of(settings)
     open_.callback(state.faceserve.close)

@@ -20,6 +20,10 @@ class NoSuchReview(Exception):
     """The reviewer said no such word."""
 
 
+class OfAnotherBranch(Exception):
+    """The task is not of the reviewer's branch."""
+
+
 class DayIsFull(Exception):
     """The branch has said all its words of today."""
 
@@ -71,15 +75,17 @@ class Review:
     corrected: bool | None
 
 
-_OPINIONS = """
+_OF_THE_BRANCH = "(%(branch_id)s::text IS NULL OR branch_id IS NULL OR branch_id = %(branch_id)s)"
+_OPINIONS = f"""
     FROM opinions_wanted JOIN tasks USING (task_id)
-    WHERE NOT EXISTS (SELECT FROM reviews r WHERE r.task_id = tasks.task_id
+    WHERE {_OF_THE_BRANCH}
+      AND NOT EXISTS (SELECT FROM reviews r WHERE r.task_id = tasks.task_id
                       AND (r.reviewer_id = %(reviewer_id)s OR r.settled_at IS NULL))
       AND task_id <> ALL(%(besides)s)"""
-_OPEN = """
+_OPEN = f"""
     FROM tasks
     WHERE confirmed_at IS NULL AND for_review
-      AND (%(branch_id)s::text IS NULL OR branch_id IS NULL OR branch_id = %(branch_id)s)
+      AND {_OF_THE_BRANCH}
       AND NOT EXISTS (SELECT FROM reviews r WHERE r.task_id = tasks.task_id)
       AND task_id <> ALL(%(besides)s)"""
 _TODAY = """
@@ -123,7 +129,9 @@ class Reviews:
         return Progress(waiting, reviewed, corrected, branch, self._sampling.most_a_day(who.branch_id))
 
     def say(self, task_id: str, who: Reviewer, said: Said) -> Review:
-        """The same word of the same person again is one word. Raises `NoSuchTask`, `Contradiction`, or `DayIsFull`."""
+        """The same word of the same person again is one word. Raises `NoSuchTask`, `OfAnotherBranch`,
+        `Contradiction`, or `DayIsFull`.
+        """
         try:
             with self._database.transaction() as cursor:
                 return self._say(cursor, find(cursor, task_id, lock=True), who, said)
@@ -153,6 +161,7 @@ class Reviews:
         return reviewed, corrected, branch
 
     def _say(self, cursor: Cursor, task: Task, who: Reviewer, said: Said) -> Review:
+        _demand_of_the_branch(cursor, task, who)
         # Locked before anything is stored, so that desks of one branch take the last places of a day one after the
         # other.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"day of branch {who.branch_id}",))
@@ -197,3 +206,12 @@ class Reviews:
         if found is None or found[3] != said.final_result:
             raise Contradiction(f"{who.reviewer_id} said something else of {task_id}: undo that first")
         return Review(*found[:3])
+
+
+def _demand_of_the_branch(cursor: Cursor, task: Task, who: Reviewer) -> None:
+    cursor.execute(
+        f"SELECT {_OF_THE_BRANCH} FROM tasks WHERE task_id = %(task_id)s", {**vars(who), "task_id": task.task_id}
+    )
+    ((theirs,),) = cursor.fetchall()
+    if not theirs:
+        raise OfAnotherBranch(f"{task.task_id} is a photo of another branch than {who.branch_id}")

@@ -1,6 +1,7 @@
 """A reviewer's word that can no longer be taken back becomes the task's result, or a second opinion on it."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from psycopg2.extensions import cursor as Cursor
 from include.contract.tracing import OFF, Traces
 from include.helper_service.opinions import standing
 from include.helper_service.sampling import Sampling
-from include.helper_service.tasks import Task, Tasks, conclude, find
+from include.helper_service.tasks import Task, conclude, find
 from include.stand_in.background import AWAY, Background
 from include.stand_in.confirming import Confirmation
 from include.stand_in.database import Database
@@ -23,7 +24,7 @@ _DUE = """
     SELECT id FROM reviews WHERE settled_at IS NULL AND leaves_at <= now() AND id <> ALL(%s)
     ORDER BY leaves_at, said_at, id LIMIT 1 FOR UPDATE SKIP LOCKED"""
 _SAID = """
-    SELECT id, task_id, reviewer_id, branch_id, final_result, reason, review_seconds, shown_at, said_at,
+    SELECT id, task_id, reviewer_id, verdict_hidden, final_result, reason, review_seconds, shown_at, said_at,
         traceparent
     FROM reviews WHERE id = %s"""
 
@@ -33,7 +34,7 @@ class _Word:
     review_id: str
     task_id: str
     reviewer_id: str
-    branch_id: str | None
+    verdict_hidden: bool
     final_result: str
     reason: str | None
     seconds: float
@@ -44,12 +45,11 @@ class _Word:
     @property
     def extra(self) -> dict[str, Any]:
         """Fields of the event that the specification does not know."""
-        fields: dict[str, Any] = {
+        return {
             "reviewerId": self.reviewer_id,
             "reviewSeconds": round(self.seconds, 1),
             "shownAt": self.shown_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         }
-        return fields if self.branch_id is None else {**fields, "branchId": self.branch_id}
 
 
 class Settling(Background):
@@ -60,10 +60,9 @@ class Settling(Background):
 
     name = "settling"
 
-    def __init__(self, database: Database, tasks: Tasks, sampling: Sampling, traces: Traces = OFF) -> None:
+    def __init__(self, database: Database, sampling: Sampling, traces: Traces = OFF) -> None:
         super().__init__()
-        self._traces = traces
-        self._database, self._tasks, self._sampling = database, tasks, sampling
+        self._database, self._sampling, self._traces = database, sampling, traces
         self.set_aside: list[str] = []
 
     def settle_next(self) -> bool:
@@ -97,9 +96,12 @@ class Settling(Background):
         cursor.execute("UPDATE reviews SET settled_at = clock_timestamp() WHERE id = %s", (word.review_id,))
 
     def _count(self, cursor: Cursor, task: Task, word: _Word) -> None:
-        stands = standing(words := [*_earlier(cursor, task), word.final_result])
+        directly, earlier = _earlier(cursor, task)
+        stands = standing(words := [*earlier, word.final_result])
         if stands.result != task.final_result:
-            self._conclude(cursor, task, word)
+            # After a word of somebody who saw the verdict only those that overrule it would be counted.
+            drawn = word.verdict_hidden and not directly and self._sampling.is_blind(task.task_id)
+            _conclude(cursor, task, word, {"blindAudit": True} if drawn else {})
         which = "third" if stands.disputed else "second"
         if stands.disputed or (len(words) == 1 and self._sampling.wants_second_opinion(task.task_id)):
             cursor.execute(
@@ -110,11 +112,12 @@ class Settling(Background):
         else:
             cursor.execute("DELETE FROM opinions_wanted WHERE task_id = %s", (task.task_id,))
 
-    def _conclude(self, cursor: Cursor, task: Task, word: _Word) -> None:
-        """Makes this word the task's result: it has turned the balance, so it says what stands now."""
-        corrected = word.final_result != task.ai_result
-        said = Confirmation(word.final_result, task.ai_result, corrected, word.reason if corrected else None)
-        conclude(cursor, task, said, word.said_at, {**self._tasks.extra(task.task_id), **word.extra})
+
+def _conclude(cursor: Cursor, task: Task, word: _Word, audit: Mapping[str, Any]) -> None:
+    """Makes this word the task's result: it has turned the balance, so it says what stands now."""
+    corrected = word.final_result != task.ai_result
+    said = Confirmation(word.final_result, task.ai_result, corrected, word.reason if corrected else None)
+    conclude(cursor, task, said, word.said_at, **audit, **word.extra)
 
 
 def _was_replaced(cursor: Cursor, word: _Word) -> bool:
@@ -124,8 +127,10 @@ def _was_replaced(cursor: Cursor, word: _Word) -> bool:
     return bool(replaced)
 
 
-def _earlier(cursor: Cursor, task: Task) -> list[str]:
-    """Words that settled before, oldest first. What was confirmed past the page comes instead of those before it."""
+def _earlier(cursor: Cursor, task: Task) -> tuple[bool, list[str]]:
+    """Whether the task was confirmed past the page, and the words that settled before, oldest first. What was confirmed
+    past the page comes instead of those before it.
+    """
     cursor.execute("SELECT direct_result, direct_at FROM tasks WHERE task_id = %s", (task.task_id,))
     ((directly, at),) = cursor.fetchall()
     cursor.execute(
@@ -135,4 +140,4 @@ def _earlier(cursor: Cursor, task: Task) -> list[str]:
         (task.task_id, at),
     )
     words = [final_result for (final_result,) in cursor.fetchall()]
-    return words if directly is None else [directly, *words]
+    return directly is not None, words if directly is None else [directly, *words]

@@ -1,6 +1,6 @@
 """RewardConfirmationManager: tasks, confirmations, and the event that each causes (specification §2.1)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -83,6 +83,7 @@ class Tasks:
 
         Another final result is a correction of the first word: a new event, which supersedes the one before. It
         replaces what was said on the review page so far, and nobody is asked for another opinion on that.
+        Whoever confirms names the verdict, so this is never of the blind sample.
         Raises `NoSuchTask` or `Contradiction`.
         """
         with self._database.transaction() as cursor:
@@ -90,14 +91,10 @@ class Tasks:
             _check(task, confirmation)
             same = task.confirmed_at is not None and task.final_result == confirmation.final_result
             if not same:
-                conclude(cursor, task, confirmation, datetime.now(UTC), self.extra(task_id))
+                conclude(cursor, task, confirmation, datetime.now(UTC))
             if not (same and _was_direct(cursor, task_id, confirmation.final_result)):
                 _replace_words(cursor, task_id, confirmation.final_result)
             return find(cursor, task_id)
-
-    def extra(self, task_id: str) -> dict[str, Any]:
-        """Fields of a task's event beside those of the specification."""
-        return {"blindAudit": True} if self._sampling.is_blind(task_id) else {}
 
 
 def find(cursor: Cursor, task_id: str, *, lock: bool = False) -> Task:
@@ -108,15 +105,15 @@ def find(cursor: Cursor, task_id: str, *, lock: bool = False) -> Task:
     return Task(*row)
 
 
-def conclude(cursor: Cursor, task: Task, said: Confirmation, at: datetime, extra: Mapping[str, Any]) -> None:
-    """The task's result from now on, and the event that tells of it."""
+def conclude(cursor: Cursor, task: Task, said: Confirmation, at: datetime, **extra: Any) -> None:
+    """The task's result from now on, and the event that tells of it; `extra` are fields of how it was said."""
     at = later_than(task.confirmed_at, at)
     cursor.execute(
         "UPDATE tasks SET final_result = %s, corrected = %s, correction_reason = %s, confirmed_at = %s"
         " WHERE task_id = %s",
         (said.final_result, said.corrected, said.correction_reason, at, task.task_id),
     )
-    add_event(cursor, {**confirmed_event(task, said, at), **_beside(task), **extra})
+    add_event(cursor, {**confirmed_event(task, said, at), **extra, **_beside(task)})
 
 
 def _was_direct(cursor: Cursor, task_id: str, result: str) -> bool:

@@ -161,6 +161,20 @@ def test_a_blind_task_tells_nothing_of_the_verdict_before_and_after(services, he
     assert event["blindAudit"] and event["corrected"]
 
 
+def test_the_blind_sample_is_of_words_said_without_the_verdict_that_chance_alone_drew(services, helper):
+    http = helper(blind_audit_share=1, undo_seconds=60)
+    # Somebody named T-1's verdict first, and that of T-3 was in sight when it was reviewed.
+    directly(http, "T-1", GOOD)
+    words = (("T-1", "kim"), ("T-1", "lee"), ("T-2", "kim"), ("T-3", "kim"))
+    for count, (task_id, reviewer) in enumerate(words, 1):
+        say(http, task_id, reviewer, BAD)
+        rows(services, "UPDATE reviews SET verdict_hidden = false WHERE task_id = 'T-3'")
+        rows(services, "UPDATE reviews SET leaves_at = now()")
+        settled(services, count)
+    events = [(event["taskId"], event.get("blindAudit")) for event in outbox(services)]
+    assert events == [("T-1", None), ("T-1", None), ("T-2", True), ("T-3", None)]
+
+
 @pytest.mark.parametrize(("blind_share", "told"), [(0, ["흙", "얼룩"]), (1, [])], ids=["seen", "hidden"])
 def test_the_likeliest_reasons_of_a_correction_are_offered_where_the_verdict_is(helper, blind_share, told):
     http = helper(
@@ -303,6 +317,30 @@ def test_a_share_of_the_tasks_is_shown_to_a_second_person_without_the_first_word
     settled(services, 2)
     assert ids(http, "park") == ["T-2", "T-3"]
     assert len(outbox(services)) == 1
+
+
+def test_second_and_third_opinions_stay_in_the_branch_too(services, helper):
+    http = helper(second_opinion_share=1)
+    say(http, "T-1", "kim", GOOD, branchId="B-1")
+    settled(services, 1)
+    assert ids(http, "lee", branchId="B-2") == ["T-3"]
+    progress = http.get("/helper/reviews/queue", params={"reviewerId": "lee", "branchId": "B-2"}).json()["progress"]
+    assert progress["waiting"] == 1
+    refused = say(http, "T-1", "lee", BAD, branchId="B-2")
+    assert (refused.status_code, refused.json()["detail"]) == (403, "T-1 is a photo of another branch than B-2")
+    assert offered(http, "park", branchId="B-1")[0] == ("T-1", "second")
+    say(http, "T-1", "park", BAD, branchId="B-1")
+    settled(services, 2)
+    assert offered(http, "choi")[0] == ("T-1", "third")
+    say(http, "T-1", "choi", BAD)
+    settled(services, 3)
+    assert [event["branchId"] for event in outbox(services)] == ["B-1", "B-1"]
+
+
+def test_the_branch_of_an_event_is_the_photos_and_never_the_reviewers(services, helper):
+    say(helper(), "T-3", branchId="B-1")
+    settled(services, 1)
+    assert "branchId" not in outbox(services)[0]
 
 
 def test_a_word_against_a_confirmation_from_elsewhere_is_disputed_too(services, helper):
