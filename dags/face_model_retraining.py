@@ -5,7 +5,7 @@ due? → collect → learn → decide → register → hot swap.
 Looks every night when computing becomes cheap (`RETRAIN_CHEAP_FROM`, 02:00 in Seoul) whether enough corrections about
 enough people wait (`RETRAIN_FACE_MIN_CORRECTIONS`, `RETRAIN_FACE_MIN_TOUCHED`), and ends skipped, with the reason, when
 they do not. **Trigger** looks at any hour, with *force* it trains whatever the policy says. The first model is made by
-hand: `python -m pipeline face-model FOLDER`.
+hand: `python -m pipeline face-model FOLDER --run-id NAME`.
 
 *collect* takes what the access service's checks say of whom, and what the champion has learned from; of nobody who was
 erased. With `RETRAIN_TRAINING_RUNTIME=kubernetes` the pod *train* does what needs TensorFlow, and *collect* and *learn*

@@ -27,6 +27,7 @@ from pipeline.people_commands import (
     demand_every_replica,
     model_option,
     new_request,
+    not_everywhere,
     publishing,
     served_option,
     show,
@@ -171,7 +172,7 @@ def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     left = [*done["missing"], *(["the registry is behind"] if done["registry_is_behind"] else ())]
     if left:
         # Not "try again": asked once more, `previous` is one version further back.
-        tell(f"done, but not everywhere: {'; '.join(left)}: `reconcile` finishes it")
+        tell(not_everywhere(model_type, left))
         sys.exit(_EXIT_NOT_EVERYWHERE)
 
 
@@ -212,7 +213,7 @@ def reconcile(model_type: str) -> None:
     """Make replicas and registry follow the transition log."""
     done = Pipeline.from_env().reconcile(model_type)
     show(done)
-    demand_every_replica(done)
+    demand_every_replica(model_type, done)
 
 
 @main.group()

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pipeline.bootstrap import GiveUp, Pipeline, TryAgain, model_types, refusal,
 from pipeline.bootstrap.exporter import begin_to_tell
 from pipeline.bootstrap.runs import RunSteps
 from pipeline.bootstrap.settings_listing import settings_as_markdown, settings_as_text
+from pipeline.domain.commands import reconcile_command
 
 _SHOWN_BYTES = 20_000
 
@@ -69,10 +70,15 @@ def publishing(pipeline: RunSteps) -> Iterator[None]:
     pipeline.publish_soon()
 
 
-def demand_every_replica(done: dict[str, Any]) -> None:
+def demand_every_replica(model_type: str, done: dict[str, Any]) -> None:
     """Raises `TryAgain` while replicas are missing from what was done."""
     if done["missing"]:
-        raise TryAgain(f"{'; '.join(done['missing'])}: `reconcile` brings them back once they answer")
+        missing = "; ".join(done["missing"])
+        raise TryAgain(f"{missing}: {reconcile_command(model_type)} brings them back once they answer")
+
+
+def not_everywhere(model_type: str, left: Sequence[str]) -> str:
+    return f"done, but not everywhere: {'; '.join(left)}: {reconcile_command(model_type)} finishes it"
 
 
 def show(value: dict[str, Any]) -> None:
@@ -228,7 +234,7 @@ def show_letter(letter_id: str) -> None:
     """One message; JSON escapes whatever it contains, so that it cannot play tricks on the terminal."""
     found = [letter for letter in Pipeline.from_env().dead_letters.all() if letter.id == letter_id]
     if not found:
-        raise GiveUp(f"no dead letter {letter_id[:40]!r}: `dead-letters list` shows their ids")
+        raise GiveUp(f"no dead letter {letter_id[:40]!r}: `python -m pipeline dead-letters list` shows their ids")
     body = found[0].body[:_SHOWN_BYTES].decode("utf-8", errors="replace")
     headers = found[0].headers[:_SHOWN_BYTES]
     click.echo(json.dumps({"id": letter_id, "reason": found[0].reason, "headers": headers, "body": body}))

@@ -53,7 +53,8 @@ class ComingBack:
         for model, problem in problems.items():
             active = self._manager.snapshot(model).active
             serves = f"serves {active.version} and not what it should" if active else "does not serve"
-            log.error("%s %s: %s; `python -m pipeline reconcile` brings it back", model, serves, problem)
+            how = f"`python -m pipeline reconcile --model-type {model.upper()}`"
+            log.error("%s %s: %s; %s brings it back", model, serves, problem, how)
         waiting = {model for model, problem in problems.items() if problem.may_pass}
         return waiting | {model for model in self._unknown if not self._manager.settled(model)}
 

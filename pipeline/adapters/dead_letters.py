@@ -81,7 +81,7 @@ class RabbitDeadLetters:
                     channel.basic_ack(one.tag)
                     held.remove(one)
                     return one.letter
-        raise GiveUp(f"no dead letter {letter_id[:40]!r}: `dead-letters list` shows their ids")
+        raise GiveUp(f"no dead letter {letter_id[:40]!r}: `python -m pipeline dead-letters list` shows their ids")
 
     @contextmanager
     def _held(self, most: int | None = None) -> Iterator[tuple[BlockingChannel, list[_Held]]]:

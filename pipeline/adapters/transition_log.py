@@ -86,7 +86,8 @@ class TransitionLog:
                     insert_event(cursor, event)
         except UniqueViolation:
             raise StaleTransition(
-                f"something else happened to the {ledger.model_type} model meanwhile: look at `history` and ask again"
+                f"something else happened to the {ledger.model_type} model meanwhile: look at "
+                f"`python -m pipeline history --model-type {ledger.model_type}` and ask again"
             ) from None
         return after
 

@@ -262,7 +262,7 @@ class Pipeline(PeoplesWords, RunSteps):
     def _kind_of(self, dataset_id: str) -> ModelKind:
         of = {known: model_type for known, model_type, _ in self._w.datasets.frozen()}
         if dataset_id not in of:
-            raise GiveUp(f"no dataset {dataset_id[:40]!r} was collected: `collect` says its id")
+            raise GiveUp(f"no dataset {dataset_id[:40]!r} was collected: step collect says its id")
         return self._kinds.of(of[dataset_id])
 
     def _dataset_uri(self, dataset_id: str) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pipeline.domain.commands import reconcile_command
+
 
 class TryAgain(Exception):
     """An outside system did not answer; the same call may succeed later. Nothing was lost."""
@@ -30,8 +32,9 @@ class ServiceTooSlow(ServiceUnavailable):
 class RegistryBehind(TryAgain):
     """What was asked for went live; `why` the registry could not be told so."""
 
-    def __init__(self, version: str, why: Exception) -> None:
-        super().__init__(f"{version} went live on every replica; the registry is behind ({why}): `reconcile` mends it")
+    def __init__(self, model_type: str, version: str, why: Exception) -> None:
+        behind = f"{version} went live on every replica; the registry is behind ({why})"
+        super().__init__(f"{behind}: {reconcile_command(model_type)} mends it")
         self.why = why
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.domain.commands import reconcile_command
 from pipeline.domain.models import ModelType
 from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.troubles import MONITOR
@@ -63,7 +64,8 @@ def _rolled_back(fields: Mapping[str, str]) -> str:
     said = "{actor} took {rolledBackFrom} down: {reason}.".format_map(fields)
     if fields.get("promotionsFrozen") != str(True):
         return said
-    return f"{said} Nothing is promoted until somebody has found out why: then `python -m pipeline clear-freeze`."
+    how = "`python -m pipeline clear-freeze --model-type {modelType} --actor YOU --reason WHY`".format_map(fields)
+    return f"{said} Nothing is promoted until somebody has found out why: then {how}."
 
 
 def _went_live(fields: Mapping[str, str]) -> str:
@@ -107,7 +109,8 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
     "HotSwapUnconfirmedEvent": (
         "{modelType} {modelVersion}: nobody knows whether it is live",
         _says(
-            "{reason}. Replicas may serve it or {champion}: `python -m pipeline reconcile` asks them and settles it."
+            "{reason}. Replicas may serve it or {champion}: "
+            f"{reconcile_command('{modelType}')} asks them and settles it."
         ),
     ),
     "ModelDeployedEvent": (

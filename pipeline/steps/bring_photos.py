@@ -62,7 +62,8 @@ def _demand_no_version(first: FirstPhotos, run_id: str, model_type: ModelType) -
     others = [version for version in first.versions.all(model_type) if version.run_id != run_id]
     if others:
         known = others[0].version
-        raise GiveUp(f"{model_type} has {known} already: `python -m pipeline retrain` makes the next version")
+        how = f"`python -m pipeline retrain --run-id NAME --model-type {model_type}`"
+        raise GiveUp(f"{model_type} has {known} already: {how} makes the next version")
 
 
 def _list(first: FirstPhotos) -> str | None:

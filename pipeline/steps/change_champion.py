@@ -56,7 +56,7 @@ def finished(d: Deployment, change: ChampionChange, swap: Swap | None) -> Change
     try:
         return _finished(d, change, swap)
     except (GiveUp, TryAgain) as error:
-        raise RegistryBehind(change.version, error) from error
+        raise RegistryBehind(change.model_type, change.version, error) from error
 
 
 def _finished(d: Deployment, change: ChampionChange, swap: Swap | None) -> ChangedChampion:

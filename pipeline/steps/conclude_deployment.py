@@ -72,4 +72,6 @@ def _told_by_its_abort(history: History, version: str, by: By) -> bool:
 
 
 def _on_trial(trial: CanaryStart) -> str:
-    return f"{trial.version} still gets its share of the requests: promote it, or `abort-canary {trial.version}`"
+    kind = trial.model_type
+    abort = f"`python -m pipeline abort-canary {trial.version} --model-type {kind} --actor YOU --reason WHY`"
+    return f"{trial.version} still gets its share of the requests: promote it, or {abort}"

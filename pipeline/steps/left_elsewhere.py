@@ -24,8 +24,12 @@ def in_dead_letters(letters: DeadLetters, words: Collection[str]) -> list[str]:
         found = [one.id for one in letters.all() if _names(one, whole)]
     except (TryAgain, GiveUp) as error:
         return [f"dead letters may name it, and nobody could be asked ({error}): {_LOOK}"]
-    discard = "throw it away with `python -m pipeline dead-letters discard`"
-    return [f"dead letter {one} may name it: look with `… show`, and {discard}" for one in found]
+    return [f"dead letter {one} may name it: {_look_and_discard(one)}" for one in found]
+
+
+def _look_and_discard(letter: str) -> str:
+    look = f"`python -m pipeline dead-letters show {letter}`"
+    return f"look with {look}, and throw it away with `python -m pipeline dead-letters discard {letter}`"
 
 
 def in_backups(now: datetime, kept: timedelta | None) -> str:

@@ -34,6 +34,7 @@ def marked(d: Restoring) -> Mark:
     while not d.archive.has_log(mark.file):
         if d.clock.now() > until:
             waited = f"{mark.file} of the log did not come within {d.policy.wait_seconds:g} s"
-            raise ServiceUnavailable("the archive of backups", f"{waited}: does `backups receive-log` run?")
+            asks = "does `python -m pipeline backups receive-log` run?"
+            raise ServiceUnavailable("the archive of backups", f"{waited}: {asks}")
         time.sleep(_POLL_SECONDS)
     return mark

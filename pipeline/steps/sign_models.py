@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.domain.artifact_folder import MANIFEST, ArtifactFolder
 from pipeline.domain.errors import GiveUp
-from pipeline.domain.models import ModelType
+from pipeline.domain.models import ModelType, ModelVersion
 from pipeline.domain.retention import demand_whole
 from pipeline.ports.data import ObjectStore
 from pipeline.ports.deployment import ModelVersions
@@ -30,7 +30,7 @@ def sign_models(
         try:
             manifest = demand_whole(MANIFEST, objects.read(folder.manifest), row.artifact.manifest_sha256)
         except KeyError:
-            left[row.version] = "its files are not at hand: `restore` brings those of an archived version back"
+            left[row.version] = f"its files are not at hand: {_restored(row)} brings those of an archived version back"
             continue
         except GiveUp as error:
             left[row.version] = str(error)
@@ -38,3 +38,7 @@ def sign_models(
         objects.write(folder.signature, sign(manifest))
         signed.append(row.version)
     return Signed(tuple(signed), left)
+
+
+def _restored(row: ModelVersion) -> str:
+    return f"`python -m pipeline restore {row.version} --model-type {row.model_type}`"

@@ -23,7 +23,7 @@ def _sentences(changed: dict[str, Any]) -> list[str]:
     if changed["registry_is_behind"]:
         found.append(
             f"the registry does not name {changed['serves_now']} yet: a replica that starts with an empty disk may "
-            "serve another version until the monitor or `reconcile` has told it"
+            "serve another version until the monitor has told it"
         )
     if changed["serves_now"] != changed["version"]:
         found.append(

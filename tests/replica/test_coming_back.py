@@ -172,7 +172,7 @@ def test_without_the_champions_files_what_served_last_answers_and_the_pipeline_i
     with replica(tmp_path, source, registry_url=registry.url) as world:
         assert (health(world), answered(world)) == ("SERVING", "v1.0.0")
         assert "laundry serves v1.0.0 and not what it should: manifest.json is missing at s3://models/" in caplog.text
-        assert "`python -m pipeline reconcile` brings it back" in caplog.text
+        assert "`python -m pipeline reconcile --model-type LAUNDRY` brings it back" in caplog.text
         # As reconcile does, when the files are there again.
         assert world.prepare("v1.1.0").epoch == 1
         world.lifecycle.activate("laundry", "v1.1.0", 1)

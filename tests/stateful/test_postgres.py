@@ -125,7 +125,9 @@ def test_whoever_decided_on_a_history_that_went_on_is_refused_and_leaves_nothing
             assert made.perform(made.request("roll back", "v1.0.0")).swap is not None
             return log.append(ledger, *entries, events=events)
 
-    with pytest.raises(StaleTransition, match="look at `history` and ask again"):
+    with pytest.raises(
+        StaleTransition, match="look at `python -m pipeline history --model-type LAUNDRY` and ask again"
+    ):
         clear_freeze(LostLock(), LAUNDRY, by("first"), world.clock)
     assert world.champion() == "v1.0.0" and world.ledger.freeze is not None
     made.check()

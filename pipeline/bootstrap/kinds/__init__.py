@@ -56,7 +56,8 @@ def refusal(model_type: str) -> str:
 
 def _where_made(model_type: str) -> str:
     return (
-        " (`python -m pipeline face-model` makes one, `face-retraining` the next)"
+        " (`python -m pipeline face-model FOLDER --run-id NAME` makes one, "
+        "`python -m pipeline face-retraining` the next)"
         if model_type in MADE_ELSEWHERE
         else ""
     )

@@ -20,7 +20,8 @@ class FaceRules(RetrainingPolicy):
     ) -> RetrainingDecision:
         found = super().decide(backlog, asker, now=now, claim=claim)
         if found.rule == "no_champion":
-            return replace(found, reason="no model yet: `python -m pipeline face-model FOLDER` makes the first one")
+            how = "`python -m pipeline face-model FOLDER --run-id NAME`"
+            return replace(found, reason=f"no model yet: {how} makes the first one")
         people = backlog.people or 0
         if found.rule == "too_few" or asker.forced_by is not None or claim is not None or people >= self.min_people:
             return found

@@ -90,7 +90,7 @@ const TEXTS = {
   daysOf: ["{n} of {needed} days", "{n} / {needed}일"],
   neverTrained: ["never trained", "학습한 적 없음"],
   beginsAtNight: ["Begins {cheap}, when there are enough of all three; nothing is urgent: a model that fails at doors is taken down.", "세 조건이 모두 차면 {cheap}에 시작합니다. 급한 재학습은 없으며, 출입문에서 실패하는 모델은 자동으로 내려갑니다."],
-  firstFace: ["the first model is made by hand: `python -m pipeline face-model FOLDER`", "첫 모델은 직접 만듭니다: `python -m pipeline face-model FOLDER`"],
+  firstFace: ["the first model is made by hand: `python -m pipeline face-model FOLDER --run-id NAME`", "첫 모델은 직접 만듭니다: `python -m pipeline face-model FOLDER --run-id NAME`"],
   noCanary: ["no canary tries a model of this type: everybody gets it at once", "이 종류의 모델은 카나리 없이 한 번에 배포합니다"],
   begins: ["What is not urgent begins {cheap}; {urgent} corrections are urgent if the model is worse than its verdict promised.", "급하지 않으면 {cheap}에 시작합니다. 모델이 검증 때 약속한 것보다 나쁘면 {urgent}건부터 급한 것으로 봅니다."],
   withhold: ["Set aside corrections…", "교정 데이터 제외…"],

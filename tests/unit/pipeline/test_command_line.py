@@ -111,6 +111,7 @@ WHOLE_RUN = ["validate", "slices", "augment_slice", "augment_slice", "assemble",
 WHOLE_RUN += ["verify_performance", "decide", "register", "hot_swap", "end_run", "publish_soon"]
 ACCEPTED = {"accepted": True, "held": False, "reasons": []}
 UNAVAILABLE = ServiceUnavailable("RabbitMQ", "connection refused")
+FINISHES = "`python -m pipeline reconcile --model-type LAUNDRY` finishes it"
 
 
 class CommandLinePipeline(Desk):
@@ -363,7 +364,7 @@ def test_what_was_done_is_published_before_it_is_shown(monkeypatch, run, command
 
 @pytest.mark.parametrize("command", ["hot-swap", "force-promote"])
 def test_what_was_done_is_published_while_the_registry_is_behind_too(run_module, command):
-    pipeline = CommandLinePipeline(**{command.replace("-", "_"): RegistryBehind("v1.1.0", UNAVAILABLE)})
+    pipeline = CommandLinePipeline(**{command.replace("-", "_"): RegistryBehind("LAUNDRY", "v1.1.0", UNAVAILABLE)})
     assert run_module(pipeline, command, *STEPS[command])[0] == 3
     assert pipeline.names()[-1] == "publish_soon"
 
@@ -531,23 +532,23 @@ def test_a_reconcile_that_misses_a_replica_may_be_repeated(run_module):
 def test_a_rollback_that_misses_a_replica_is_done_and_not_to_be_asked_again(run_module):
     pipeline = CommandLinePipeline(missing=["replica-2 does not answer"])
     code, lines = run_module(pipeline, "roll-back", *STEPS["roll-back"])
-    assert (code, lines[-1]) == (3, "done, but not everywhere: replica-2 does not answer: `reconcile` finishes it")
+    assert (code, lines[-1]) == (3, f"done, but not everywhere: replica-2 does not answer: {FINISHES}")
 
 
 def test_so_is_one_of_which_the_registry_was_not_told(run_module):
     pipeline = CommandLinePipeline(roll_back={**CHANGED, "missing": [], "registry_is_behind": True})
     code, lines = run_module(pipeline, "roll-back", *STEPS["roll-back"])
-    assert (code, lines[-1]) == (3, "done, but not everywhere: the registry is behind: `reconcile` finishes it")
+    assert (code, lines[-1]) == (3, f"done, but not everywhere: the registry is behind: {FINISHES}")
 
 
 @pytest.mark.parametrize("command", ["hot-swap", "force-promote"])
 def test_a_version_that_serves_is_said_to_serve_while_the_registry_is_away(run_module, command):
-    behind = RegistryBehind("v1.1.0", ServiceUnavailable("MLflow", "connection refused"))
+    behind = RegistryBehind("LAUNDRY", "v1.1.0", ServiceUnavailable("MLflow", "connection refused"))
     pipeline = CommandLinePipeline(**{command.replace("-", "_"): behind})
     code, lines = run_module(pipeline, command, *STEPS[command])
     assert code == 3 and lines[-1] == (
         "done, but not everywhere: v1.1.0 went live on every replica; the registry is behind (MLflow is unavailable: "
-        "connection refused): `reconcile` mends it"
+        "connection refused): `python -m pipeline reconcile --model-type LAUNDRY` mends it"
     )
 
 

@@ -110,7 +110,9 @@ def test_a_file_of_the_log_goes_once_it_is_kept_and_stays_while_it_cannot_be(wor
 def test_a_moment_can_be_restored_once_its_log_is_kept(world):
     assert world.archive.has_log(marked(world.restoring).file)
     world.cluster.received = False
-    with pytest.raises(ServiceUnavailable, match="did not come within 0.0001 s: does `backups receive-log` run?"):
+    with pytest.raises(
+        ServiceUnavailable, match="did not come within 0.0001 s: does `python -m pipeline backups receive-log` run?"
+    ):
         marked(world.restoring)
 
 

@@ -271,7 +271,8 @@ def test_a_list_in_the_folder_counts_instead_of_its_folders(world):
 
 def test_a_model_type_that_has_a_version_gets_no_first_one(world):
     world.versions.register(a_model_version("v1.0.0", run_id="another"))
-    with pytest.raises(GiveUp, match="LAUNDRY has v1.0.0 already: `python -m pipeline retrain` makes the next"):
+    how = "`python -m pipeline retrain --run-id NAME --model-type LAUNDRY`"
+    with pytest.raises(GiveUp, match=f"LAUNDRY has v1.0.0 already: {how} makes the next"):
         world.bring()
     assert world.copies() == []
     assert len(world.bring(run_id="another")) == 60, "the run that made it goes on"

@@ -141,7 +141,8 @@ def test_what_goes_on_being_tried_is_named_with_what_to_do():
     world.start(world.candidate("third"))
     (event,) = announced(world)
     assert event.payload["reason"] == (
-        "golden predictions differ; v1.2.0 still gets its share of the requests: promote it, or `abort-canary v1.2.0`"
+        "golden predictions differ; v1.2.0 still gets its share of the requests: promote it, or "
+        "`python -m pipeline abort-canary v1.2.0 --model-type LAUNDRY --actor YOU --reason WHY`"
     )
 
 

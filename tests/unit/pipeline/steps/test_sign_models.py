@@ -40,4 +40,4 @@ def test_what_is_not_the_registered_model_gets_no_signature_and_the_others_do():
 def test_of_a_model_whose_files_are_in_the_archive_it_is_said_how_they_come_back():
     world = World().live("run-0", "run-1")
     world.objects.delete(folder(world, "v1.0.0").manifest)
-    assert "`restore`" in signed(world).left["v1.0.0"]
+    assert "`python -m pipeline restore v1.0.0 --model-type LAUNDRY`" in signed(world).left["v1.0.0"]
