@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 
 from cryptography import x509
@@ -25,13 +26,14 @@ class Certificates(Collector):
     def __init__(self, files: Mapping[str, Path], now: Callable[[], float] = time.time) -> None:
         self._files, self._now = files, now
         self._lock = threading.Lock()
-        self._callers: dict[str, tuple[float, float]] = {}
+        # By name and end, when it was shown last: programs of one name may have a copy each, of which one is forgotten.
+        self._shown: dict[tuple[str, float], float] = {}
 
     def seen(self, caller: str, pem: bytes) -> None:
         """A caller of this name showed its certificate; names are those that the settings allow."""
         if (end := _end(pem, f"the certificate of {caller}")) is not None:
             with self._lock:
-                self._callers[caller] = (end, self._now())
+                self._shown[caller, end] = self._now()
 
     def describe(self) -> Iterator[Metric]:
         yield _family()
@@ -43,9 +45,9 @@ class Certificates(Collector):
                 told.add_metric((what, ""), end)
         with self._lock:
             late = self._now() - _SEEN_SECONDS
-            self._callers = {name: one for name, one in self._callers.items() if one[1] > late}
-            callers = dict(self._callers)
-        for name, (end, _) in callers.items():
+            self._shown = {one: at for one, at in self._shown.items() if at > late}
+            ends = sorted(self._shown, key=itemgetter(1), reverse=True)
+        for name, end in dict(ends).items():
             told.add_metric(("caller", name), end)
         yield told
 
@@ -53,8 +55,8 @@ class Certificates(Collector):
 def _family() -> GaugeMetricFamily:
     return GaugeMetricFamily(
         "faceserve_certificate_expiry_timestamp_seconds",
-        "Until when a certificate counts, of a chain or an authority the one that ends first: server, which the ports "
-        "show; client_ca, by which callers are known; caller, which one showed within a day, by its name",
+        "Until when a certificate counts, of a chain, an authority or several copies the one that ends first: server, "
+        "which the ports show; client_ca, by which callers are known; caller, which one showed within a day",
         labels=("certificate", "caller"),
     )
 

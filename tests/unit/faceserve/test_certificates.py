@@ -85,6 +85,19 @@ def test_a_callers_is_told_for_a_day_after_it_was_shown_last(authority, clock):
     assert told() == {}
 
 
+def test_of_several_that_one_caller_shows_the_first_to_end_is_told(authority, clock):
+    """Two programs of one name, of which only one had its copy renewed; whoever comes last."""
+    made, told = watched(clock)
+    ends_first, renewed = (authority.pair(f"client-{hours}", hours=hours).certificate for hours in (2, 500))
+    for one in (ends_first, renewed, ends_first, renewed):
+        made.seen("pipeline", one.read_bytes())
+        assert told() == {("caller", "pipeline"): end_of(ends_first)}
+    clock.now += DAY - 1
+    made.seen("pipeline", renewed.read_bytes())
+    clock.now += 1
+    assert told() == {("caller", "pipeline"): end_of(renewed)}, "nobody has shown the other for a day"
+
+
 def test_what_a_caller_shows_that_cannot_be_read_harms_nobody(clock):
     made, told = watched(clock)
     made.seen("pipeline", b"")
