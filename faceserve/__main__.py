@@ -96,7 +96,11 @@ def load_test(addresses: tuple[str, ...], photos: tuple[Path, ...], out: Path | 
 def _client(address: str, token: str, ca: Path | None, certificate: Path | None, key: Path | None) -> "LifecycleClient":
     from include.contract.lifecycle_client import ClientTls, LifecycleClient
 
-    return LifecycleClient(address, token=token, tls=ClientTls(ca, certificate, key) if ca else None)
+    try:
+        tls = ClientTls.of(ca, certificate, key)
+    except ValueError as error:
+        raise click.UsageError(f"--certificate, --key and --ca: {error}") from None
+    return LifecycleClient(address, token=token, tls=tls)
 
 
 def _statuses(client: "LifecycleClient", model: str, watch: bool) -> Iterator["Status"]:

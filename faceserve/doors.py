@@ -35,7 +35,10 @@ class Doors:
         enrolment = _tokens(s.enrolment_token, s.enrolment_token_file)
         self._enrolment_tokens = enrolment if enrolment.needed else self._lifecycle_tokens
         files = {"server": s.tls_certificate if s.tls_ports else None, "client_ca": s.tls_client_ca}
-        self._certificates = Certificates({what: path for what, path in files.items() if path})
+        tls = Tls(s.tls_certificate, s.tls_key, s.tls_client_ca) if s.tls_certificate and s.tls_key else None
+        self._certificates = Certificates(
+            {what: path for what, path in files.items() if path}, whole=lambda: tls is None or tls.whole
+        )
         registry.register(self._certificates)
 
     def tls(self, port: PortName) -> Tls | None:

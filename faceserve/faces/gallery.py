@@ -32,12 +32,15 @@ _ROUNDING = 1e-4
 
 @dataclass(frozen=True)
 class Listing:
-    """All photos by their marks, after these `changes`, of which so many are `left` to remember; `new` is embedded."""
+    """All photos by their marks, after these `changes`, of which so many are `left` to remember; `new` is embedded, but
+    for `refused` objects that the store does not give out.
+    """
 
     found: Mapping[str, str]
     changes: Mapping[str, Change]
     left: Mapping[str, Change]
     new: Known = field(default_factory=Known)
+    refused: int = 0
 
 
 # Marks by object; an object that could not be read has none, so that the next look tries it again.
@@ -161,7 +164,8 @@ class Gallery:
         unread: _Unread = {}
         identities, vectors, _ = self._embedded(extractor, new, unread)
         marks = {uri: listing.found[uri] for uri in new if uri not in unread}
-        return replace(listing, new=Known("", marks, Known().faces.joined(identities, vectors)))
+        refused = sum(isinstance(error, ObjectRefused) for error in unread.values())
+        return replace(listing, new=Known("", marks, Known().faces.joined(identities, vectors)), refused=refused)
 
     def corrected(self, listing: Listing, known: Known) -> Known:
         """What is known, by what lay there; who changed since the listing began is as is known, not as was listed."""
@@ -172,6 +176,7 @@ class Gallery:
         names = {self._name(uri) for uri in new}
         faces = known.faces.without(gone).taken_over(listing.new.faces, names)
         changes = {k: c for k, c in known.changes.items() if k not in listing.changes or k in listing.left}
+        self._set_aside(len(kept | new) + listing.refused - len(faces))
         return replace(known, marks={**kept, **new}, faces=faces, changes=changes)
 
     def known(self, extractor: FeatureExtractor, revision: str, before: Known | None = None) -> Known:

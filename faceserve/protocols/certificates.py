@@ -20,11 +20,18 @@ _SEEN_SECONDS = 24 * 3600.0
 class Certificates(Collector):
     """`files` are PEM files by what they are, read at every scrape: each may be replaced while the server runs.
 
-    A file that cannot be read has no number. `now` gives seconds since 1970.
+    A file that cannot be read has no number. While they are not `whole`, half of new ones, the ports show the last ones
+    that were, and so it is told. `now` gives seconds since 1970.
     """
 
-    def __init__(self, files: Mapping[str, Path], now: Callable[[], float] = time.time) -> None:
-        self._files, self._now = files, now
+    def __init__(
+        self,
+        files: Mapping[str, Path],
+        now: Callable[[], float] = time.time,
+        whole: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._files, self._now, self._whole = files, now, whole
+        self._ends = self._read()
         self._lock = threading.Lock()
         # By name and end, when it was shown last: programs of one name may have a copy each, of which one is forgotten.
         self._shown: dict[tuple[str, float], float] = {}
@@ -40,9 +47,10 @@ class Certificates(Collector):
 
     def collect(self) -> Iterator[Metric]:
         told = _family()
-        for what, path in self._files.items():
-            if (end := _end_of(path)) is not None:
-                told.add_metric((what, ""), end)
+        if self._whole():
+            self._ends = self._read()
+        for what, end in self._ends.items():
+            told.add_metric((what, ""), end)
         with self._lock:
             late = self._now() - _SEEN_SECONDS
             self._shown = {one: at for one, at in self._shown.items() if at > late}
@@ -50,6 +58,9 @@ class Certificates(Collector):
         for name, end in dict(ends).items():
             told.add_metric(("caller", name), end)
         yield told
+
+    def _read(self) -> Mapping[str, float]:
+        return {what: end for what, path in self._files.items() if (end := _end_of(path)) is not None}
 
 
 def _family() -> GaugeMetricFamily:

@@ -12,7 +12,8 @@ import grpc
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 0.5
+# After an error that nobody foresaw, which is told each time.
+_LOOK_SECONDS, _CALM_SECONDS = 0.5, 5.0
 
 
 class Silence:
@@ -70,18 +71,26 @@ class Silence:
                 del self._waiting[one]
 
     def _watch(self) -> None:
-        over = False
+        over, pause = False, _LOOK_SECONDS
         while not over or self._waiting:
-            over = self._over.wait(_LOOK_SECONDS)
-            now = time.monotonic()
-            with self._lock:
-                waiting = list(self._waiting.values())
-            for one in waiting:
-                if one.until <= now or (over and one.stream):
-                    one.context.cancel()
-            self._make_room([one for one in waiting if one.sends and one.since < now - _LOOK_SECONDS])
+            over, pause = self._over.wait(pause), _LOOK_SECONDS
+            try:
+                self._look(over)
+            except Exception:
+                # Without this thread, who says nothing would stay for ever.
+                pause = _CALM_SECONDS
+                log.exception("silent calls could not be looked at: they are again in %g s", pause)
             if over:
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(pause)
+
+    def _look(self, over: bool) -> None:
+        now = time.monotonic()
+        with self._lock:
+            waiting = list(self._waiting.values())
+        for one in waiting:
+            if one.until <= now or (over and one.stream):
+                one.context.cancel()
+        self._make_room([one for one in waiting if one.sends and one.since < now - _LOOK_SECONDS])
 
     def _make_room(self, sending: "list[_Waiting]") -> None:
         """Whoever sends at an ordinary speed is through before he counts as one of these."""

@@ -45,6 +45,22 @@ class Tls:
         made.sni_callback = newest
         return made
 
+    @property
+    def whole(self) -> bool:
+        """Whether the files are a pair as they lie there; the ports go on with the last ones that were."""
+        try:
+            self.demand_pair()
+        except (OSError, ssl.SSLError):
+            return False
+        return True
+
+    def demand_pair(self) -> None:
+        """Raises `OSError` or `ssl.SSLError`."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        if self.client_ca:
+            context.load_verify_locations(self.client_ca)
+
     def _configuration(self) -> grpc.ServerCertificateConfiguration:
         authority = self.client_ca.read_bytes() if self.client_ca else None
         return grpc.ssl_server_certificate_configuration(
@@ -66,7 +82,7 @@ class _Files:
         self._lock = threading.Lock()
         try:
             self._seen = self._stamp()
-            self._demand_pair()
+            self._tls.demand_pair()
         except (OSError, ssl.SSLError) as error:
             raise ValueError(f"{tls.certificate} and {tls.key} are no certificate and its key: {error}") from error
 
@@ -76,19 +92,13 @@ class _Files:
                 stamp = self._stamp()
                 if stamp == self._seen:
                     return False
-                self._demand_pair()
+                self._tls.demand_pair()
             except (OSError, ssl.SSLError) as error:
                 log.warning("%s goes on being used as it was: %s", self._tls.certificate, error)
                 return False
             self._seen = stamp
         log.info("%s is a new certificate", self._tls.certificate)
         return True
-
-    def _demand_pair(self) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._tls.certificate, self._tls.key)
-        if self._tls.client_ca:
-            context.load_verify_locations(self._tls.client_ca)
 
     def _stamp(self) -> _Stamp:
         paths = (self._tls.certificate, self._tls.key, self._tls.client_ca)

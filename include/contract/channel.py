@@ -67,6 +67,13 @@ class ClientTls:
     key: Path | None = None
     server_name: str = ""
 
+    @classmethod
+    def of(cls, server_ca: Path | None, certificate: Path | None, key: Path | None) -> Self | None:
+        """Without an authority there is no TLS. Raises `ValueError` for what would silently be left out."""
+        if (certificate is None) != (key is None) or (certificate and not server_ca):
+            raise ValueError("a certificate needs its key, and the authority of whom it is shown to")
+        return cls(server_ca, certificate, key) if server_ca else None
+
     @property
     def files(self) -> list[Path]:
         return [path for path in (self.server_ca, self.certificate, self.key) if path]

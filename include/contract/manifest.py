@@ -106,9 +106,9 @@ class ArtifactManifest:
             manifest = cls(**fields, labels=labels, golden=golden, identification=among)
             manifest._check()
             _ = manifest.portrait
-        except BadManifest:
+        except (BadManifest, MemoryError):
             raise
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001 - no list has all that the bytes of a stranger can lead to
             raise BadManifest(f"manifest.json cannot be read: {type(error).__name__} {str(error)[:200]!r}") from None
         return manifest
 

@@ -4,7 +4,7 @@ A model is served on such photos as it was learned from and judged on: its artif
 keep to them.
 """
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -41,7 +41,8 @@ class PortraitBounds:
         if not isinstance(said, Mapping):
             raise ValueError("bounds of a portrait are named")  # noqa: TRY004 - whoever reads what is damaged expects it
         known = {name: said[name] for name in cls.__dataclass_fields__ if name in said}
-        if not all(type(one) in {int, float} and math.isfinite(one) for one in known.values()):
+        # JSON has Infinity, and whole numbers that are larger than any other.
+        if not all(type(one) in {int, float} and abs(one) <= sys.float_info.max for one in known.values()):
             raise ValueError("bounds of a portrait are finite numbers")
         return cls(**known)
 

@@ -40,9 +40,12 @@ class Replicas:
 
 def client_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ClientTls | None:
     """PEM files; without an authority there is no TLS. Raises `GiveUp` for half of what is needed."""
-    if (certificate is None) != (key is None) or (certificate and not ca):
-        raise GiveUp("RETRAIN_FACESERVE_TLS_CERTIFICATE needs RETRAIN_FACESERVE_TLS_KEY and RETRAIN_FACESERVE_TLS_CA")
-    return ClientTls(ca, certificate, key) if ca else None
+    try:
+        return ClientTls.of(ca, certificate, key)
+    except ValueError:
+        raise GiveUp(
+            "RETRAIN_FACESERVE_TLS_CERTIFICATE needs RETRAIN_FACESERVE_TLS_KEY and RETRAIN_FACESERVE_TLS_CA"
+        ) from None
 
 
 class GrpcServingFleet:

@@ -1,7 +1,9 @@
 """A manifest comes from outside: whatever it says, it is refused or can be relied on."""
 
 import json
+import math
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,11 @@ ANYTHING = st.recursive(
 @example(field="golden.tolerance", value=float("inf"))
 @example(field="golden.tolerances", value={"bf16": float("inf")})
 @example(field="golden.tolerance", value=10**400)
+@example(field="extra", value={"portrait": {"min_side": 10**400}})
+@example(field="extra", value={"portrait": {"min_brightness": -(10**400)}})
+@example(field="threshold", value=10**400)
+@example(field="identification", value=[[10**400, 0.5]])
+@example(field="feature_width", value=10**400)
 def test_whatever_stands_in_a_field_it_is_refused_or_of_its_kind(field, value):
     said = json.loads(json.dumps(SAID))
     of, _, name = field.rpartition(".")
@@ -63,6 +70,7 @@ def test_whatever_stands_in_a_field_it_is_refused_or_of_its_kind(field, value):
     assert {0 <= float(manifest.golden.allowed(precision)) < 2 for precision in ("f32", "bf16")} == {True}
     assert {manifest.golden.file, *manifest.engines.values()} <= dict(manifest.files).keys()
     assert all(path.encode() and "\0" not in path for path in manifest.files)
+    assert manifest.portrait is None or all(map(math.isfinite, asdict(manifest.portrait).values()))
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"[" * 100_000, b"\xff", b'{"golden": []}'])

@@ -8,6 +8,7 @@ from cryptography import x509
 from prometheus_client import CollectorRegistry
 
 from faceserve.protocols.certificates import Certificates
+from faceserve.protocols.tls import Tls
 from tests.replica.certificates import Authority
 
 NAME = "faceserve_certificate_expiry_timestamp_seconds"
@@ -24,8 +25,8 @@ def clock():
     return SimpleNamespace(now=datetime.now(UTC).timestamp())
 
 
-def watched(clock, **files):
-    made = Certificates(files, lambda: clock.now)
+def watched(clock, whole=lambda: True, **files):
+    made = Certificates(files, lambda: clock.now, whole)
     registry = CollectorRegistry()
     registry.register(made)
 
@@ -62,6 +63,18 @@ def test_a_new_file_counts_without_a_restart(authority, clock):
     before = told()["server", ""]
     authority.pair("server", hours=30 * 24)
     assert told()["server", ""] - before == pytest.approx(30 * DAY - 3600, abs=60)
+
+
+def test_half_of_a_new_pair_is_not_what_the_ports_show(authority, clock):
+    ours = Tls(authority.server.certificate, authority.server.key)
+    _, told = watched(clock, lambda: ours.whole, server=ours.certificate)
+    before, key = told(), ours.key.read_bytes()
+    authority.pair("server", hours=30 * 24)
+    renewed_key = ours.key.read_bytes()
+    ours.key.write_bytes(key)
+    assert told() == before
+    ours.key.write_bytes(renewed_key)
+    assert told() == {("server", ""): end_of(ours.certificate)} != before
 
 
 @pytest.mark.parametrize("text", [None, b"", b"-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n", b"\xff"])

@@ -243,6 +243,22 @@ def test_a_slow_listing_takes_back_nothing_that_changed_meanwhile(world):
     assert other.look() == {"kim", "new", "by-hand"}, "what was done by hand is found by the next one"
 
 
+def test_what_a_listing_sets_aside_is_counted_until_it_is_gone(world):
+    def listed():
+        listing = world.gallery.looked_at(BY_COLOUR, world.gallery.listing(world.seen.changes), world.seen)
+        world.seen = world.gallery.corrected(listing, world.seen)
+        return world.aside[-1]
+
+    world.known()
+    world.store.objects |= {"s3://faces/face/notes": b"no photo", "s3://faces/face/archived": PHOTOS["kim"]}
+    world.store.refused = {"s3://faces/face/archived"}
+    assert listed() == 2
+    world.store.delete("s3://faces/face/notes")
+    assert listed() == 1
+    world.store.refused = set()
+    assert listed() == 0
+
+
 def test_a_revision_that_no_change_led_to_is_no_news_that_can_be_followed(world):
     other = Replica(world)
     world.store.write("s3://faces/face.revision", b"an earlier release wrote this")
