@@ -25,7 +25,9 @@ def reason(*, least: int = 0) -> Param:
 
 def demanded_reason() -> Param:
     """A reason that is required: for acts that cannot be taken back, or that concern others."""
-    said = "Why: at least three characters. It is kept with the act for ever."
+    said = (
+        "Why: at least three characters. It is kept with the act for ever, about a dead letter in the log of this run."
+    )
     return Param("", type="string", minLength=3, maxLength=_LONGEST_REASON, pattern=_WORDS, description_md=said)
 
 

@@ -1,4 +1,4 @@
-"""What people decide besides what serves: each word is kept with their name."""
+"""What people decide besides what serves: each word is kept with their name, on letters in the log alone."""
 
 import logging
 from collections.abc import Sequence
@@ -35,14 +35,20 @@ class PeoplesWords(LiveSteps):
     # Messages that could not be used
 
     def requeue_letter(self, letter_id: str, actor: str, reason: str) -> dict[str, str]:
-        """Put a message that could not be used back into the queue. Raises `GiveUp` when it is not there."""
-        log.info("dead letter %s goes back, by %s", letter_id, actor)
-        return {"requeued": self._w.dead_letters.requeue(letter_id).id}
+        """Put a message that could not be used back into the queue; the log says by whom and why. Raises `GiveUp` when
+        it is not there.
+        """
+        letter = self._w.dead_letters.requeue(letter_id)
+        log.info("dead letter %s went back, by %s: %s", letter.id, actor, reason)
+        return {"requeued": letter.id}
 
     def discard_letter(self, letter_id: str, actor: str, reason: str) -> dict[str, str]:
-        """Throw a message away that could not be used. Raises `GiveUp` when it is not there."""
-        log.info("dead letter %s goes for ever, by %s", letter_id, actor)
-        return {"discarded": self._w.dead_letters.discard(letter_id).id}
+        """Throw a message away that could not be used; the log says by whom and why. Raises `GiveUp` when it is not
+        there.
+        """
+        letter = self._w.dead_letters.discard(letter_id)
+        log.info("dead letter %s went for ever, by %s: %s", letter.id, actor, reason)
+        return {"discarded": letter.id}
 
     # Models
 

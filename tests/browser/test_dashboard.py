@@ -530,7 +530,7 @@ def test_a_dead_letter_that_comes_back_is_put_back_again(airflow, look):
         letters.queue.dead.append(dead)
         _, page = look()
         page.get_by_role("button", name="Show these messages").click()
-        decide(page, "Put back…", re.compile("back into"))
+        decide(page, "Put back…", re.compile("back into"), "in the log")
         wait_for(page, "#operations-panel", "Done.")
         assert (letters.queue.dead, len(letters.queue.waiting)) == ([], times)
 
@@ -600,9 +600,9 @@ def test_a_version_says_what_it_was_worth_with_intervals(airflow, look):
     seen.keep("dashboard of what a version is worth")
 
 
-def decide(page, opener, confirm):
+def decide(page, opener, confirm, kept="for ever"):
     page.get_by_role("button", name=opener).click()
-    page.get_by_label("Reason (kept for ever)").fill("looked into it")
+    page.get_by_label(f"Reason (kept {kept})").fill("looked into it")
     page.get_by_role("button", name=confirm).click()
 
 
@@ -744,7 +744,7 @@ def test_a_dead_letter_is_put_back_or_thrown_away(airflow, look, opener, confirm
     page.get_by_role("button", name="Show these messages").click()
     wait_for(page, "#operations-now", "not JSON")
     seen.keep("dashboard with a dead letter")
-    decide(page, opener, re.compile(confirm))
+    decide(page, opener, re.compile(confirm), "in the log")
     wait_for(page, "#operations-panel", "Done.")
     assert asked(airflow) == {"act": f"{act}_letter", "about": letter.id}
     assert (letters.queue.dead, len(letters.queue.waiting)) == ([], act == "requeue")

@@ -42,7 +42,7 @@ export function openPanel(place, act) {
     "form",
     { class: "panel" },
     act.choices && el("label", {}, act.choiceLabel, choice),
-    el("label", { for: id }, text("reason"), reason),
+    el("label", { for: id }, text(act.reason ?? "reason"), reason),
     explanation,
     el("div", { class: "row" }, confirm, el("button", { type: "button", onclick: close }, text("cancel"))),
   );

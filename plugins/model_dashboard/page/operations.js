@@ -74,8 +74,8 @@ function letter(one) {
       : el(
           "div",
           { class: "row" },
-          button(text("requeue"), null, open("requeue_letter", { confirm: () => text("requeueNow", one) })),
-          button(text("discard"), null, open("discard_letter", { danger: true, confirm: () => text("discardNow", one) }), "danger"),
+          button(text("requeue"), null, open("requeue_letter", { reason: "reasonLogged", confirm: () => text("requeueNow", one) })),
+          button(text("discard"), null, open("discard_letter", { reason: "reasonLogged", danger: true, confirm: () => text("discardNow", one) }), "danger"),
         ),
   );
 }

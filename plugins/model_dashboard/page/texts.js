@@ -25,6 +25,7 @@ const TEXTS = {
   servedUntil: ["{version} (served until {until})", "{version} ({until}까지 서비스)"],
   previousOne: ["previous: {what}", "이전: {what}"],
   reason: ["Reason (kept for ever)", "사유 (영구 보관)"],
+  reasonLogged: ["Reason (kept in the log)", "사유 (로그에 보관)"],
   reasonHint: ["at least 3 characters", "3자 이상"],
   rollBackNow: ["Roll back to {version} on every replica", "모든 서버를 {version}(으)로 롤백"],
   cancel: ["Cancel", "취소"],

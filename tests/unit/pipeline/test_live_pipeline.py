@@ -270,7 +270,8 @@ def test_the_history_has_canaries_and_freezes_between_the_champions(desk):
     ]
 
 
-def test_a_dead_letter_goes_back_or_for_ever_once(desk):
+def test_a_dead_letter_goes_back_or_for_ever_once_and_the_log_keeps_by_whom_and_why(desk, caplog):
+    caplog.set_level("INFO", "pipeline.bootstrap.peoples_words")
     queue = desk.letters.queue
     queue.dead += [(Message(body, name, 0), "not JSON") for name, body in (("one", b"{"), ("two", b"["))]
     back, gone = (letter.id for letter in desk.letters.all())
@@ -280,6 +281,10 @@ def test_a_dead_letter_goes_back_or_for_ever_once(desk):
     for act in (desk.pipeline.requeue_letter, desk.pipeline.discard_letter):
         with pytest.raises(GiveUp, match="no dead letter"):
             act(gone, "kim", "again")
+    assert caplog.messages == [
+        f"dead letter {back} went back, by kim: mended",
+        f"dead letter {gone} went for ever, by kim: a test",
+    ]
 
 
 def test_a_run_that_was_silent_so_long_that_its_claim_went_ends_with_a_sentence(monkeypatch):
