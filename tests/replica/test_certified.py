@@ -12,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from faceserve.__main__ import main as faceserve_commands
+from faceserve.load_test import Plan, run
 from include.access_service.faces import FaceserveFaces
 from include.access_service.settings import Settings as AccessSettings
 from include.contract.channel import ClientTls
@@ -158,6 +159,27 @@ def test_what_was_revoked_opens_nothing_while_the_replica_and_its_callers_run_on
         assert asks.classify("laundry", grey_photo(20)).model_version == "v1.0.0"
         assert serves(changes, made, "v1.1.0") == ["v1.1.0"]
         asks.close()
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_while_a_fleet_changes_to_tls_callers_of_either_kind_are_answered_by_the_replicas_of_theirs(
+    tmp_path, encrypted
+):
+    """As the runbook has it changed: some replicas, then the applications, then the other replicas."""
+    installation = Installation(tmp_path, of_kubernetes(), datetime.now(UTC))
+    with installation.server(tmp_path / "new") as new, replica(tmp_path / "old", new.source) as old:
+        assert serves(installation.fleet(new), new, "v1.0.0") == ["v1.0.0"]
+        old.serve("v1.0.0")
+        authority = installation.folder(ASKING) / TRUSTED if encrypted else None
+        plan = Plan(
+            [old.address, new.address], "laundry", [grey_photo(20)], seconds=1.5, round_robin=True, ca=authority
+        )
+        requests = run(plan)
+        tls = ClientTls(authority) if authority else None
+        with FaceserveClient([old.address, new.address], tls=tls, timeout_seconds=60) as ours:
+            assert {ours.classify("laundry", grey_photo(20)).model_version for _ in range(4)} == {"v1.0.0"}
+    assert requests
+    assert {one.code for one in requests} == {"OK"}
 
 
 def test_whoever_finds_no_certificates_for_a_moment_goes_on_with_those_that_he_has(tmp_path):

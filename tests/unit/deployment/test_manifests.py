@@ -282,6 +282,27 @@ def test_who_makes_certificates_may_read_and_change_these_secrets_alone(overlay:
     assert _pods(overlay)["certificates"]["serviceAccountName"] == "certificates"
 
 
+def test_an_access_service_elsewhere_may_read_the_certificate_that_it_shows_and_no_other_secret() -> None:
+    role, binding = yaml.safe_load_all((_FOLDER / "read-access-certificate.yaml").read_text())
+    for manifest in (role, binding):
+        kubernetes_validate.validate(manifest, "1.33", strict=True)
+    (rule,) = role["rules"]
+    assert rule == {
+        "apiGroups": [""],
+        "resources": ["secrets"],
+        "resourceNames": ["certificates-access"],
+        "verbs": ["get"],
+    }
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert {one["namespace"] for one in binding["subjects"]} == {"access"}
+    assert "`kubectl apply -f include/k8s/read-access-certificate.yaml`" in (_FOLDER.parent / "runbook.md").read_text()
+
+
+def test_half_of_the_replicas_may_change_first(overlay: str) -> None:
+    """Applying manifests leaves alone what they do not say: a `partition` that the runbook has somebody set."""
+    assert "updateStrategy" not in _of(overlay, "StatefulSet")["faceserve"]["spec"]
+
+
 def _mounted_certificates(pod: dict[str, Any]) -> dict[str, str]:
     """By where they are mounted, whose they are."""
     owners = {v["name"]: v["secret"]["secretName"] for v in pod.get("volumes", ()) if "secret" in v}
