@@ -59,7 +59,7 @@ def of_overview(o: Overview, retraining: RetrainingPolicy, live: LiveAccuracyPol
 
 def of_face_rates(seen: FaceLook | None, policy: FaceWatchPolicy) -> dict[str, Any]:
     bars = {"refused": asdict(policy.bars(Which.REFUSED)), "accepted": asdict(policy.bars(Which.ACCEPTED))}
-    return {"bars": bars, "seen": of_face_look(seen) if seen else None}
+    return {"bars": bars, "min_people": policy.min_people, "seen": of_face_look(seen) if seen else None}
 
 
 def of_face_look(look: FaceLook) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Facts:
             facts = tell_facts(told, self._branches)
             # What the monitor saw some time ago is of use where nobody may ask Airflow itself.
             yield from (fact for fact in facts if not (self.dags and fact.family == "dag_paused"))
-            yield from tell_face_facts(FaceReadingTable(database))
+            yield from tell_face_facts(FaceReadingTable(database), self._w.settings.face_watch)
             ours = self._w.settings.exporter.backups
             yield from tell_safeguards(SafeguardTable(database), told.totals.begun() if ours else None)
 

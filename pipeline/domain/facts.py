@@ -146,7 +146,7 @@ _OF_FACES = (
         (*_VERSION, "rate"),
         "Checks at doors that were wrong, of those that people confirmed in the window at the monitor's newest look: "
         "refused, of checks that showed the person, accepted, of those let in, unnamed and misnamed (not known, and "
-        "taken for somebody else), of checks that asked whom a photo shows; absent without a check",
+        "taken for somebody else), of checks that asked whom a photo shows; absent while too few people are behind it",
     ),
     Family("face_rate_low_ratio", (*_VERSION, "rate"), "Lower end of its 95 % interval, which counts people"),
     Family("face_rate_high_ratio", (*_VERSION, "rate"), "Upper end of its 95 % interval, which counts people"),

@@ -390,11 +390,11 @@ DRAW = """async ([path, width, bars, marks]) => {
   place.style.width = `${width}px`;
   document.body.append(place);
   const ago = (hours) => new Date(Date.UTC(2026, 4, 10) - hours * 3600000).toISOString();
-  const rate = { share: 0.03, low: 0.01, high: 0.06 };
+  const rate = { share: 0.03, low: 0.01, high: 0.06, people: 40 };
   const accuracy = { accuracy: 0.93, low: 0.9, high: 0.95, blind_confirmed: 0, blind_agreed: 0 };
   const look = { at: ago(1), state: "ok", ...accuracy, refused: rate, accepted: rate };
   const told = marks.map(([hours, kind, version]) => ({ at: ago(hours), kind, version }));
-  const shape = bars.refused ? ofRates(bars) : ofAccuracy(bars);
+  const shape = bars.refused ? ofRates(bars, 30) : ofAccuracy(bars);
   const chart = draw(place, { since: ago(168), until: ago(0), looks: [look], marks: told }, shape, 7);
   await new Promise((done) => setTimeout(done));
   const box = (one) => {
@@ -533,6 +533,26 @@ def test_a_dead_letter_that_comes_back_is_put_back_again(airflow, look):
         decide(page, "Put back…", re.compile("back into"), "in the log")
         wait_for(page, "#operations-panel", "Done.")
         assert (letters.queue.dead, len(letters.queue.waiting)) == ([], times)
+
+
+def test_while_a_reason_is_written_other_rows_open_pages_turn_and_the_reason_stays(airflow, look):
+    for number in range(25):
+        airflow.world.accept(f"run-{number:02}", against="v1.2.0", accepted=False)
+    airflow.world.candidate("newest")
+    _, page = look()
+    page.get_by_role("button", name="Details of v1.4.0").click()
+    page.get_by_role("button", name="Promote…").click()
+    page.get_by_label("Reason (kept for ever)").fill("looked into it")
+    page.get_by_role("button", name="Details of run-").first.click()
+    wait_for(page, "#models-table", "holdout_accuracy 0.7")
+    page.get_by_role("button", name="Older").click()
+    page.get_by_role("button", name="Newer").wait_for()
+    assert page.get_by_label("Reason (kept for ever)").input_value() == "looked into it"
+    page.get_by_role("button", name="Everybody gets v1.4.0").click()
+    wait_for(page, "#models-panel", "Everybody gets v1.4.0")
+    wait_for(page, "#models-panel", "Open the run")
+    [run] = airflow.runs.values()
+    assert run["conf"]["version"] == "v1.4.0"
 
 
 def test_a_thousand_versions_come_twenty_at_a_time(airflow, look):
@@ -828,6 +848,23 @@ def test_airflows_home_has_a_line_with_what_serves_and_a_way_to_the_page(airflow
     )
     seen.page.get_by_role("link", name="LAUNDRY").click()
     seen.page.wait_for_url("**/plugin/models?model_type=LAUNDRY")
+
+
+def test_what_too_few_said_is_no_figure_on_airflows_home(airflow, look):
+    airflow.overlooked.face_serves()
+    seen, _ = look()
+    overview = "fetch('/model-dashboard/api/overview?model_type=%s').then((one) => one.json())"
+    laundry, faces = (seen.page.evaluate(overview % kind) for kind in ("LAUNDRY", "FACE"))
+    one_said = {"state": "unknown", "confirmed": 1, "accuracy": 1.0}
+    answers_with(seen, "**/api/overview*LAUNDRY", seen={**laundry["seen"], **one_said})
+    few = {**faces["rates"]["seen"]["refused"], "failed": 1, "checks": 1, "people": 1, "share": 1.0}
+    rates = {**faces["rates"], "seen": {**faces["rates"]["seen"], "accepted": few}}
+    answers_with(seen, "**/api/overview*FACE", rates=rates)
+    seen.page.goto("/home")
+    wait_for(seen.page, "#models-strip", "FACE")
+    shown = text(seen.page, "#models-strip")
+    assert "v1.2.0– unknown" in shown.replace(" – unknown", "– unknown")
+    assert ("wrongly refused 20.0 %, wrongly let in –" in shown, "100.0 %" in shown) == (True, False)
 
 
 @pytest.mark.parametrize("wrong", ["database", "react"])

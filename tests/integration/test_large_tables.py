@@ -244,7 +244,7 @@ def test_what_prometheus_asks_every_few_seconds_reads_few_rows_by_their_index(ye
     explained = Explained(years)
     told = [
         *tell_facts(replace(watching(Settings(), explained), shown=0), Branches()),
-        *tell_face_facts(FaceReadingTable(explained)),
+        *tell_face_facts(FaceReadingTable(explained), Settings().face_watch),
         *tell_safeguards(SafeguardTable(explained), NOW),
     ]
     assert {"corrections_pending", "confirmations_total", "decisions_total", "face_rates_state"} <= {

@@ -184,7 +184,7 @@ class FaceWatchPolicy(Maturing):
     def _said_of(self, which: Which, seen: FaceObservation) -> Reason:
         """The worst that can be said of this rate."""
         rate, version = which.of(seen.window), seen.window.version
-        if not self._is_known(rate):
+        if not self.is_known(rate.people):
             few = f"unknown: how many {version} {_did(which)}: {rate.people} people, {self.min_people} needed"
             return Reason(FaceState.UNKNOWN, which, few)
         worse = next(iter((*self._failing(which, seen), *self._warning(which, seen))), None)
@@ -195,7 +195,7 @@ class FaceWatchPolicy(Maturing):
         parts = (("", seen.window, self.confidence), ("lately ", seen.recent, self.recent_confidence))
         for part, rates, confidence in parts:
             rate = which.of(rates)
-            if self._is_known(rate) and rate.surely_above(bars.most, confidence):
+            if self.is_known(rate.people) and rate.surely_above(bars.most, confidence):
                 sentence = f"{part}{_told(rates.version, which, rate)}: above {bars.most:.1%}"
                 yield Reason(FaceState.FAILING, which, sentence)
         if (before := self._before(which, seen)) and which.of(seen.window).surely_more_than(
@@ -215,10 +215,11 @@ class FaceWatchPolicy(Maturing):
     def _before(self, which: Which, seen: FaceObservation) -> Rate | None:
         """The earlier version's rate that this one is compared with; None while nobody knows it."""
         theirs = which.of(seen.before) if seen.before else None
-        return theirs if theirs is not None and self._is_known(theirs) else None
+        return theirs if theirs is not None and self.is_known(theirs.people) else None
 
-    def _is_known(self, rate: Rate) -> bool:
-        return rate.people >= self.min_people
+    def is_known(self, people: int) -> bool:
+        """Whether so many people behind a rate say anything."""
+        return people >= self.min_people
 
     def _is_well(self, which: Which, seen: FaceObservation) -> bool:
         bars, share = self.bars(which), which.of(seen.window).share or 0.0

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from pipeline.domain.faces.looks import FaceLook
-from pipeline.domain.faces.watching import FaceState
+from pipeline.domain.faces.watching import FaceState, FaceWatchPolicy
 from pipeline.domain.facts import Fact, label_of
 from pipeline.domain.models import ModelType
 
 
-def of_face_look(look: FaceLook) -> Iterator[Fact]:
-    """Rates come with their intervals once there is a check; the state says what they are worth."""
+def of_face_look(look: FaceLook, policy: FaceWatchPolicy) -> Iterator[Fact]:
+    """A rate is told once it is known of enough people; its interval once there is a check."""
     model = label_of(ModelType.FACE)
     labels = (model, look.version)
     yield Fact("live_accuracy_looked_timestamp_seconds", (model,), look.at.timestamp())
@@ -19,6 +19,7 @@ def of_face_look(look: FaceLook) -> Iterator[Fact]:
         yield Fact("face_rate_people", (*labels, name), rate.people)
         if rate.share is None:
             continue
-        yield Fact("face_rate_ratio", (*labels, name), rate.share)
+        if policy.is_known(rate.people):
+            yield Fact("face_rate_ratio", (*labels, name), rate.share)
         yield Fact("face_rate_low_ratio", (*labels, name), rate.low)
         yield Fact("face_rate_high_ratio", (*labels, name), rate.high)

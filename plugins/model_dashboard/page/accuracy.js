@@ -90,7 +90,7 @@ export function redraw() {
   chart = null;
   place.replaceChildren();
   const { bars, rates } = state.overview;
-  if (found.looks.length) chart = draw(place, found, rates ? ofRates(rates.bars) : ofAccuracy(bars), days);
+  if (found.looks.length) chart = draw(place, found, rates ? ofRates(rates.bars, rates.min_people) : ofAccuracy(bars), days);
   else if (!rates) place.append(el("p", { class: "quiet" }, text("noReadings")));
   const lines = [...found.marks].reverse().map((one) => el("li", {}, told(one)));
   show(byId("accuracy-changes"), lines.length > 0 && el("details", {}, el("summary", {}, text("changes")), el("ul", {}, lines)));

@@ -64,7 +64,9 @@ async function ask(place, act, choice, reason, opening) {
   const clicked = performance.now();
   const [dagId, wanted, once = opening] = act.request(choice);
   const told = el("div", { class: "panel", role: "status", "aria-live": "polite" });
-  place.replaceChildren(told);
+  // Whatever else is opened meanwhile, the result says what it is of.
+  const head = el("p", { class: "quiet" }, act.confirm(choice));
+  place.replaceChildren(el("div", {}, head, told));
   show(told, el("p", {}, text("askedFor")));
   let asked = null;
   try {

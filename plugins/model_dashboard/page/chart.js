@@ -2,6 +2,7 @@
 
 /* global uPlot */
 import { label, ROW } from "./labels.js";
+import { knownAccuracy, knownShare } from "./known.js";
 import { language } from "./surroundings.js";
 import { percent, text } from "./texts.js";
 
@@ -15,7 +16,7 @@ const color = (name) => getComputedStyle(document.body).getPropertyValue(name).t
 // Lines of a chart: `of` takes the value out of a look, null where nothing is known; two of them may have a band between.
 
 export function ofAccuracy(bars) {
-  const known = (value) => (look) => (look.state !== "unknown" && look.accuracy !== null ? value(look) : null);
+  const known = (value) => (look) => (knownAccuracy(look) === null ? null : value(look));
   return {
     lines: [
       hidden("high", known((look) => look.high)),
@@ -31,8 +32,8 @@ export function ofAccuracy(bars) {
 }
 
 // Of faces two rates of error, each with its own interval, from nothing up.
-export function ofRates(bars) {
-  const rate = (name, part) => (look) => (look[name].share === null ? null : look[name][part]);
+export function ofRates(bars, minPeople) {
+  const rate = (name, part) => (look) => (knownShare(look[name], minPeople) === null ? null : look[name][part]);
   const both = [["refused", "wronglyRefused", "--accent"], ["accepted", "wronglyAccepted", "--warm"]];
   const lines = both.flatMap(([name, key, stroke]) => [
     hidden(`${name} high`, rate(name, "high")),

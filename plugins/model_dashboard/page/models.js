@@ -15,7 +15,9 @@ let skip = 0;
 let opened = null;
 
 export function makeModels(place) {
-  place.append(el("h2", { id: "models-head" }), el("div", { id: "models-table" }), el("div", { id: "models-pages" }));
+  // The panel stands by itself: whoever writes a reason there must not lose it to what goes on in the table.
+  const parts = ["models-panel", "models-table", "models-pages"].map((id) => el("div", { id }));
+  place.append(el("h2", { id: "models-head" }), ...parts);
 }
 
 export async function readModels() {
@@ -34,8 +36,7 @@ export function forgetModels() {
 
 export function models() {
   byId("models-head").textContent = text("models");
-  // Whoever writes a reason there must not lose it.
-  if (!page || byId("models-panel")?.childElementCount) return;
+  if (!page) return;
   const heads = ["version", "judgedAt", "verdict", "accuracy", "f1", "auc"];
   const rows = page.judged.flatMap((one) => (one.run_id === opened ? [row(one), detail(one)] : [row(one)]));
   show(
@@ -106,7 +107,6 @@ function detail(one) {
       one.confusion && matrix(one),
       (one.version || forcible(one)) && el("div", { class: "row" }, acts(one)),
       v?.held && el("div", { class: "row" }, answers(one)),
-      el("div", { id: "models-panel" }),
     ),
   );
 }

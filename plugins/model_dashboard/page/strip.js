@@ -1,6 +1,7 @@
 // One line on Airflow's home: what serves, how well, and how far the next retraining is. Airflow gives React; without it,
 // or without an answer, there is no line.
 
+import { knownAccuracy, knownShare } from "./known.js";
 import { percent, text } from "./texts.js";
 import { ofRecords, seenOfChampion, stateWord } from "./wrong.js";
 
@@ -23,9 +24,9 @@ async function everyOverview() {
 
 function words(o) {
   const seen = seenOfChampion(o);
-  const rate = (key, of) => `${text(key)} ${percent(seen?.[of].share)}`;
+  const rate = (key, of) => `${text(key)} ${percent(knownShare(seen?.[of], o.rates.min_people))}`;
   const rates = o.rates && [rate("wronglyRefused", "refused"), rate("wronglyAccepted", "accepted")].join(", ");
-  const accuracy = `${rates ?? percent(seen?.accuracy)} ${stateWord(seen)}`;
+  const accuracy = `${rates ?? percent(knownAccuracy(seen))} ${stateWord(seen)}`;
   const r = o.retraining;
   const next = [text("correctionsOf", { n: r.corrections, needed: r.needed })];
   if (r.needed_people !== null) next.push(text("peopleOf", { n: r.people ?? 0, needed: r.needed_people }));

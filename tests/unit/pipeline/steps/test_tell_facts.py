@@ -1,6 +1,7 @@
 """Numbers for whoever watches: what the records say, under the names that dashboards and alerts ask for."""
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
@@ -10,7 +11,7 @@ from pipeline.domain.backups import Safeguard
 from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.faces.gate import FaceCheck
 from pipeline.domain.faces.looks import FaceLook, SeenRate
-from pipeline.domain.faces.watching import FaceState
+from pipeline.domain.faces.watching import FaceState, FaceWatchPolicy
 from pipeline.domain.facts import FAMILIES
 from pipeline.domain.figures.production import MOST_BRANCHES, Branches
 from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, Tally
@@ -76,7 +77,7 @@ class Records:
         )
         told = [
             *tell_facts(watching, self.branches),
-            *tell_face_facts(self.face_looks),
+            *tell_face_facts(self.face_looks, FaceWatchPolicy()),
             *tell_safeguards(self.safeguards, self.backed_up_since),
             *tell_replicas(("a:1", "b:1"), ("b:1",), at_least=0),
         ]
@@ -335,6 +336,13 @@ def test_both_rates_of_a_face_champion_stand_with_their_intervals_and_its_state(
     seen = {"refused": 40, "accepted": 0, "unnamed": 0, "misnamed": 0}
     assert people == {("face", "v2.0.0", rate): count for rate, count in seen.items()}
     assert records.facts("live_accuracy_looked_timestamp_seconds") == {("face",): NOW.timestamp()}
+
+
+def test_a_rate_of_too_few_people_is_told_by_its_interval_alone(records):
+    few = replace(A_FACE_LOOK.refused, failed=1, checks=1, people=1)
+    records.face_looks.record(replace(A_FACE_LOOK, accepted=few))
+    assert records.facts("face_rate_ratio") == {("face", "v2.0.0", "refused"): 0.2}
+    assert ("face", "v2.0.0", "accepted") in records.facts("face_rate_high_ratio")
 
 
 # Retraining
