@@ -98,7 +98,7 @@ class Mlflow:
 
 @contextmanager
 def beside_an_error() -> Iterator[None]:
-    """For calls to MLflow while another error is on its way: people have to read that one, not MLflow's."""
+    """For calls to MLflow by which a run only ends: people have to read how it ended, not MLflow's error."""
     try:
         yield
     except (GiveUp, TryAgain) as error:

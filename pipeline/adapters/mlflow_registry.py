@@ -75,7 +75,9 @@ class MlflowExperiments:
             with beside_an_error():
                 self._close((opened.id, parent.id), "KILLED" if isinstance(error, TrainingInterrupted) else "FAILED")
             raise
-        self._close((opened.id, parent.id), "FINISHED")
+        # What was trained is not thrown away because nobody could be told that it is.
+        with beside_an_error():
+            self._close((opened.id, parent.id), "FINISHED")
 
     def replace_file(self, model_type: ModelType, run_id: str, name: str, body: bytes) -> Sequence[str]:
         client = self._mlflow.client
@@ -234,9 +236,6 @@ class MlflowModelRegistry:
         with self._mlflow.translated():
             aliases = client.get_registered_model(name).aliases
             numbers = {"champion": self._number(name, champion), "previous": self._number(name, previous)}
-            if numbers["champion"] not in {None, aliases.get("champion")}:
-                # From this tag a replica that was away learns whether it missed a promotion.
-                client.set_model_version_tag(name, numbers["champion"], _PROMOTED_TAG, f"{time.time():.3f}")
             for alias, number in numbers.items():
                 if number and alias == "champion":
                     # From this a replica that was away learns whether it missed something. Written even when the alias

@@ -113,12 +113,12 @@ class ArtifactFolder:
         return uri.startswith(self._checkpoints)
 
     def features(self, key: str) -> str:
-        """The frozen network's output for every image."""
-        return f"{self._caches[0]}{key}.npz"
+        """The frozen network's output for every image, a folder of parts."""
+        return f"{self._caches[0]}{key}/"
 
     def activations(self, key: str) -> str:
-        """For every image, the output of the layers below the block that fine-tuning trains."""
-        return f"{self._caches[1]}{key}.npz"
+        """For every image, the output of the layers below the block that fine-tuning trains, likewise."""
+        return f"{self._caches[1]}{key}/"
 
     def is_cache(self, uri: str) -> bool:
         """Whether an object was computed from single photos: it is deleted when one of them is erased."""

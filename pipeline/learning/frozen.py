@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.learning import backbones, features
@@ -18,6 +17,12 @@ from pipeline.ports.training import TrainingJob
 
 if TYPE_CHECKING:
     import keras
+
+
+def cache_key(job: TrainingJob, weights_uri: str | None) -> str:
+    """Of what is computed of the dataset here and now; whatever decides its numbers is in it."""
+    by = features.computed_by(features.precision(), weights_uri)
+    return f"{job.hyperparameters.backbone}-{job.dataset.sha256[:16]}-{code_version()}-{by}"
 
 
 @dataclass
@@ -65,22 +70,18 @@ class Frozen:
     def _sides(
         self, cache: Callable[[ArtifactFolder, str], str], part: "Callable[[keras.Model], keras.Model]"
     ) -> Sides:
-        """Outputs of `part` for both splits, computed once for the same dataset, backbone and code."""
-
-        def compute() -> list[npt.NDArray[np.floating]]:
-            precision = features.precision()
-            network = part(self.backbone if precision == FULL else self._built(precision))
-            return features.extract(
-                network,
-                self.strategy,
-                {"train": self.train.images, "validation": self.validation.images},
-                batch_size=self.job.hyperparameters.batch_size,
-                report=self.report,
-            )
-
-        key = f"{self.job.hyperparameters.backbone}-{self.job.dataset.sha256[:16]}-{code_version()}"
-        uri = cache(ArtifactFolder(self.job.artifact_uri), key)
-        found = features.cached(self.objects, uri, compute, self.job.forget_erased)
+        """Outputs of `part` for both splits, computed once for the same dataset and whatever they are computed by."""
+        precision, key = features.precision(), cache_key(self.job, self.weights_uri)
+        found = features.extract(
+            lambda: part(self.backbone if precision == FULL else self._built(precision)),
+            self.strategy,
+            {"train": self.train.images, "validation": self.validation.images},
+            batch_size=self.job.hyperparameters.batch_size,
+            kept=features.KeptParts(
+                self.objects, cache(ArtifactFolder(self.job.artifact_uri), key), self.job.forget_erased
+            ),
+            report=self.report,
+        )
         one_hot = np.eye(len(self.job.labels), dtype=np.float32)
         return Sides(Split(found[0], one_hot[self.train.labels]), Split(found[1], one_hot[self.validation.labels]))
 

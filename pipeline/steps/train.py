@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 
 from pipeline.domain.artifact_folder import ArtifactFolder
@@ -138,9 +138,9 @@ def _attempt(
         with (
             training.experiments.attempt(model_type, job.run_id, attempt.number) as experiment,
             _failure_noted(attempt, experiment),
+            closing(data.show(experiment)) as informing,
         ):
-            data.show(experiment)
-            result = _trained(job, training.trainer, experiment, on_epoch)
+            result = _trained(job, training.trainer, informing, on_epoch)
     except TrainingFailed as failure:
         failed = _failed(attempt, failure)
         log.warning("attempt %d failed: %s; next: %s", attempt.number, failure, failed.change)

@@ -11,6 +11,7 @@ from pipeline.domain.dataset_folder import CONTACT_SHEET, DatasetFolder
 from pipeline.domain.errors import DatasetRefused
 from pipeline.ports.bundles import Training
 from pipeline.ports.training import Experiment
+from pipeline.steps.informing import Informing
 from pipeline.steps.stored_dataset import frozen_manifest, unseen_demand
 from pipeline.steps.unerased import deletion, keep_unerased, take_back_erased
 
@@ -32,9 +33,10 @@ class TrainingData:
         """Raises `DatasetRefused` if one of the photos that were read was ever held out."""
         unseen_demand(self.manifest, self.training.datasets)(task_ids)
 
-    def show(self, experiment: Experiment) -> None:
-        """Attach what people look at beside an attempt's figures. Raises `DatasetRefused` when it is gone, and
-        `PhotosErased` when it may show a photo that is erased by now.
+    def show(self, experiment: Experiment) -> Informing:
+        """Attach what people look at beside an attempt's figures, which the answer takes without raising.
+
+        Raises `DatasetRefused` when it is gone, and `PhotosErased` when it may show a photo that is erased by now.
         """
         t, uri = self.training, DatasetFolder(self.dataset.uri).contact_sheet
         try:
@@ -44,6 +46,7 @@ class TrainingData:
         experiment.log_file(CONTACT_SHEET, sheet)
         # The tracker deletes no file.
         take_back_erased(t.erasures, self.manifest, partial(experiment.log_file, CONTACT_SHEET, b""))
+        return Informing(experiment, t.clock)
 
     def forget_erased(self, uri: str) -> None:
         """Delete what was just kept of single photos, to save time, if one of them is erased by now."""

@@ -21,7 +21,7 @@ from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingFailed
 from pipeline.domain.reasons import KnownReasons
 from pipeline.domain.training import Hyperparameters, TrainingResult
-from pipeline.learning.checkpoints import code_version
+from pipeline.learning.frozen import cache_key
 from pipeline.learning.shards import unpack
 from pipeline.learning.trainer import KerasTrainer
 from pipeline.ports.training import TrainingJob
@@ -144,9 +144,11 @@ def test_a_model_no_better_than_guessing_is_reported_as_a_plateau():
     objects = FakeObjects()
     dataset = tiny_dataset(objects)
     noise = np.random.default_rng(1).normal(size=(32, 1280)).astype(np.float32)
-    out = io.BytesIO()
-    np.savez(out, train=noise[:24], validation=noise[24:])
-    objects.write(f"{ARTIFACT}features/EfficientNetLite0-{dataset.sha256[:16]}-{code_version()}.npz", out.getvalue())
+    folder = ArtifactFolder(ARTIFACT).features(cache_key(_job(dataset), None))
+    for name, part in (("train", noise[:24]), ("validation", noise[24:])):
+        out = io.BytesIO()
+        np.save(out, part)
+        objects.write(f"{folder}{name}-00000000.npy", out.getvalue())
     with pytest.raises(TrainingFailed, match=r"val_loss \d\.\d+ after \d+ epochs, 0\.6931 by guessing") as failed:
         _train(objects, dataset, replace(TINY, epochs=200, patience=2, learning_rate=0.05))
     assert failed.value.cause == "plateau"

@@ -62,7 +62,7 @@ def seen(specs: Sequence[PhotoSpec], augmentation: Augmentation, say: Say) -> Ma
     for start in range(0, len(photos), _PHOTOS_A_SHARD):
         some = list(zip(photos, bodies, strict=True))[start : start + _PHOTOS_A_SHARD]
         shard = augmenter.shard(some, augmentation=augmentation, labels=LABELS)
-        parts.append(features.extract(network, strategy(), {"photos": unpack([shard]).images})[0])
+        parts.append(features.extract(lambda: network, strategy(), {"photos": unpack([shard]).images})[0])
     found = np.concatenate(parts)
     say(f"{len(found)} images seen by the backbone")
     labels = np.array([LABELS.index(photo.label) for photo in photos])

@@ -22,7 +22,7 @@ def one_hot(labels: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
 
 
 def extracted(backbone: "keras.Model", **splits: Images) -> list[Split]:
-    found = features.extract(backbone, strategy(), {name: images.images for name, images in splits.items()})
+    found = features.extract(lambda: backbone, strategy(), {name: images.images for name, images in splits.items()})
     return [Split(side, one_hot(images.labels)) for side, images in zip(found, splits.values(), strict=True)]
 
 

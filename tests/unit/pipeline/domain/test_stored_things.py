@@ -18,8 +18,8 @@ SHA256 = hashlib.sha256(BODY).hexdigest()
 def test_what_is_computed_of_single_photos_lies_in_folders_of_its_own():
     folder = ArtifactFolder.of("s3://models/", "LAUNDRY", "run-1")
     assert folder.uri == "s3://models/LAUNDRY/run-1/"
-    assert folder.features("k") == "s3://models/LAUNDRY/run-1/features/k.npz"
-    assert folder.activations("k") == "s3://models/LAUNDRY/run-1/activations/k.npz"
+    assert folder.features("k") == "s3://models/LAUNDRY/run-1/features/k/"
+    assert folder.activations("k") == "s3://models/LAUNDRY/run-1/activations/k/"
     assert folder.is_cache(folder.features("k")) and folder.is_cache(folder.activations("k"))
     assert not folder.is_cache(folder.manifest)
 

@@ -32,7 +32,7 @@ from tests.unit.pipeline.steps.dataset_world import LABELS, NO_FAULT, URI, forge
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 
 MODEL = ArtifactFolder("s3://models/LAUNDRY/run-1/")
-CACHE = MODEL.features("ResNet50-abc")
+CACHE = MODEL.features("ResNet50-abc") + "train-00000000.npy"
 
 
 class Trainer(FakeTrainer):

@@ -24,7 +24,7 @@ from tests.builders import NOW, a_dataset, a_photo
 from tests.fakes.data import FakeDatasets, FakeErasures, FakeObjects
 from tests.fakes.events import FakeClock, FakeOutbox
 from tests.fakes.faults import Fault, Killed, every_fault
-from tests.fakes.training import FakeExperiments, FakeTrainer, FakeTrainingRuns
+from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainer, FakeTrainingRuns
 
 LABELS = ("양호", "불량")
 URI = "s3://datasets/DS-2026-001/"
@@ -118,6 +118,17 @@ def test_out_of_memory_halves_the_batch():
     world = World("out_of_memory")
     world.train()
     assert world.tried() == [(32, 0.001), (16, 0.001)]
+
+
+def test_a_tracker_that_goes_while_it_is_trained_costs_no_training(monkeypatch):
+    def away(*told, **named):
+        raise ServiceUnavailable("MLflow", "503 for a moment")
+
+    world = World()
+    for word in ("log_metrics", "log_parameters"):
+        monkeypatch.setattr(FakeExperiment, word, away)
+    result = world.train()
+    assert world.runs.result("run-1") == result and len(world.trainer.jobs) == 1
 
 
 def test_divergence_lowers_the_learning_rate():
