@@ -92,7 +92,8 @@ RIGHT = {
 def world(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # A withdrawn person is waited for so long.
-        patch.setattr("faceserve.faces.enrolment.FRESH_SECONDS", 0.01)
+        for module in ("enrolment", "knowledge"):
+            patch.setattr(f"faceserve.faces.{module}.FRESH_SECONDS", 0.01)
         settings = {"gallery_uri": "s3://faces/", "max_message_bytes": 1 << 20}
         folder = tmp_path_factory.mktemp("state")
         with replica(folder, **settings) as made:
