@@ -285,7 +285,7 @@ def test_who_makes_certificates_may_read_and_change_these_secrets_alone(overlay:
 def test_an_access_service_elsewhere_may_read_the_certificate_that_it_shows_and_no_other_secret() -> None:
     role, binding = yaml.safe_load_all((_FOLDER / "read-access-certificate.yaml").read_text())
     for manifest in (role, binding):
-        kubernetes_validate.validate(manifest, "1.33", strict=True)
+        kubernetes_validate.validate(manifest, _KUBERNETES, strict=True)
     (rule,) = role["rules"]
     assert rule == {
         "apiGroups": [""],
