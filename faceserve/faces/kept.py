@@ -10,6 +10,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 _FEW, _FEW_SHARE = 64, 0.02
 # 256 shards: with 100 000 people a withdrawal takes 400 of them along, who are embedded again in seconds.
 _SHARD_DIGITS = 2
+_READ_AT_ONCE = 8
 _OF_NO_REVISION = "as it was kept"
 
 Left = Callable[[], Collection[str] | None]
@@ -60,14 +62,17 @@ class KeptFaces:
         """In the embeddings of a version; None where nothing is kept of its network. Raises `StorageUnavailable`."""
         if projection is None or not self._prefix:
             return None
-        shards = [self._read(uri, mark) for uri, mark in self._source.marks(self._folder(projection)).items()]
+        marks = self._source.marks(self._folder(projection))
+        # A start waits for them, and a store takes its time for each.
+        with ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="kept") as reading:
+            shards = list(reading.map(self._read, marks.keys(), marks.values()))
         fitting = [one for one in shards if one and one.faces.vectors.shape[1] == len(projection.matrix)]
         if not fitting:
             return None
         people = [who for one in fitting for who in one.faces.identities]
         faces = VectorComparisonEngine(people, np.concatenate([one.faces.vectors for one in fitting]))
-        marks = {uri: mark for one in fitting for uri, mark in one.marks.items()}
-        return Known(_OF_NO_REVISION, marks, faces.turned(projection.matrix))
+        photos = {uri: mark for one in fitting for uri, mark in one.marks.items()}
+        return Known(_OF_NO_REVISION, photos, faces.turned(projection.matrix))
 
     def keep(self, projection: Projection | None, known: Known, left: Left) -> None:
         """Write what is missing, and what is no more what is known where that is much.
