@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
@@ -196,9 +196,11 @@ class Pipeline(PeoplesWords, RunSteps):
     def train(
         self, run_id: str, dataset_id: str, on_epoch: Callable[[Epoch], None], *, fresh: bool = False, **overrides: Any
     ) -> TrainingResult:
-        """Train the run's model; `overrides` replace hyperparameters of the settings, `fresh` forgets earlier tries."""
-        chosen = {name: value for name, value in overrides.items() if value is not None}
-        request = TrainingRequest(run_id, dataset_id, replace(self._w.settings.hyperparameters, **chosen), fresh)
+        """Train the run's model; `overrides` replace hyperparameters of the settings, `fresh` forgets earlier tries. A
+        run that began goes on with its own, whatever the settings say by now.
+        """
+        asked = {name: value for name, value in overrides.items() if value is not None}
+        request = TrainingRequest(run_id, dataset_id, self._w.settings.hyperparameters, fresh, asked)
         return train(self._models.training(self._kind_of(dataset_id)), request, on_epoch)
 
     def blame_memory(self, run_id: str, dataset_id: str, detail: str) -> str | None:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _GOLDEN_FILE = "golden.npz"
 _PARITY_TOLERANCE = 0.01
-# What reduced precision may add to that distance; the most likely label must stay the same.
+# What reduced precision may add to that distance: a label that hangs on less may turn, which verification sees.
 _BF16_TOLERANCE = 0.06
 _INT8_SLACK = 2.0
 _MAX_LOST_ACCURACY = 0.005

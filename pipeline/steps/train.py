@@ -1,9 +1,10 @@
 """Train with at most three attempts, each adjusted to what went wrong before (specification, messages 18-19, §5)."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset import Dataset, Split
@@ -22,12 +23,30 @@ OnEpoch = Callable[[Epoch], None]
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What is asked for; `fresh` forgets earlier attempts and checkpoints of the run."""
+    """What is asked for; `fresh` forgets earlier attempts and checkpoints of the run.
+
+    `hyperparameters` are those that a run begins with unless somebody `asked` for others by name; one that began goes
+    on with its own.
+    """
 
     run_id: str
     dataset_id: str
     hyperparameters: Hyperparameters
     fresh: bool = False
+    asked: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_begun(self, tried: Sequence[Attempt]) -> "TrainingRequest":
+        """Raises `GiveUp` where a run is asked for something else than it began with."""
+        if not tried:
+            return replace(self, hyperparameters=replace(self.hyperparameters, **self.asked))
+        began = tried[0].hyperparameters
+        both = [(name, getattr(began, name), now) for name, now in self.asked.items()]
+        if changed := [f"{name} {before} → {now}" for name, before, now in both if before != now]:
+            raise GiveUp(
+                f"run {self.run_id} began with other hyperparameters ({', '.join(changed)}): train with --fresh to "
+                "start anew, or under another run id"
+            )
+        return replace(self, hyperparameters=began)
 
 
 def train(training: Training, request: TrainingRequest, on_epoch: OnEpoch) -> TrainingResult:
@@ -51,8 +70,7 @@ def train(training: Training, request: TrainingRequest, on_epoch: OnEpoch) -> Tr
             training.experiments.set_aside(ModelType(dataset.model_type), run_id)
             runs.forget(run_id)
         tried = list(runs.attempts(run_id))
-        _demand_the_same_beginning(request, tried)
-        result = _try(request, dataset, tried, on_epoch, training)
+        result = _try(request.as_begun(tried), dataset, tried, on_epoch, training)
         if result is None:
             raise _give_up(run_id, dataset, tried, training)
         runs.succeed(result)
@@ -117,16 +135,6 @@ def _link(training: Training, model_type: ModelType, run_id: str) -> str:
         return training.experiments.link(model_type, run_id)
     except (GiveUp, TryAgain) as error:
         return f"the experiment tracker ({error})"
-
-
-def _demand_the_same_beginning(request: TrainingRequest, tried: Sequence[Attempt]) -> None:
-    if tried and tried[0].hyperparameters != request.hyperparameters:
-        began, now = asdict(tried[0].hyperparameters), asdict(request.hyperparameters)
-        changed = ", ".join(f"{name} {began[name]} → {now[name]}" for name in now if began[name] != now[name])
-        raise GiveUp(
-            f"run {request.run_id} began with other hyperparameters ({changed}): train with --fresh to start anew, "
-            "or under another run id"
-        )
 
 
 def _attempt(

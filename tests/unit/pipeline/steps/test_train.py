@@ -29,6 +29,7 @@ from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainer, F
 LABELS = ("양호", "불량")
 URI = "s3://datasets/DS-2026-001/"
 NO_FAULT = Fault()
+SETTINGS = Hyperparameters(batch_size=32, learning_rate=0.001)
 
 
 class World:
@@ -49,7 +50,7 @@ class World:
         self.datasets.freeze(dataset_id, manifest, hashlib.sha256(body).hexdigest())
         self.datasets.complete(a_dataset(id=dataset_id, uri=URI))
 
-    def train(self, fault=NO_FAULT, *, batch_size=32, fresh=False, dataset_id="DS-2026-001"):
+    def train(self, fault=NO_FAULT, *, settings=SETTINGS, fresh=False, dataset_id="DS-2026-001", **asked):
         training = Training(
             trainer=self.trainer,
             experiments=self.experiments,
@@ -62,8 +63,7 @@ class World:
             labels=LABELS,
             model_prefix="s3://models/",
         )
-        hyperparameters = Hyperparameters(batch_size=batch_size, learning_rate=0.001)
-        request = TrainingRequest("run-1", dataset_id, hyperparameters, fresh)
+        request = TrainingRequest("run-1", dataset_id, settings, fresh, asked)
         return train(fault.on_ports(training, but=("clock",)), request, self.epochs.append)
 
     def tried(self):
@@ -262,6 +262,20 @@ def test_a_trained_run_has_learned_from_no_other_dataset():
     assert world.train() == world.train()
     with pytest.raises(GiveUp, match="^run run-1 has a model of DS-2026-001: name another one otherwise$"):
         world.train(dataset_id="DS-2026-002")
+
+
+@pytest.mark.parametrize("asked", [{}, {"batch_size": 16}])
+def test_a_run_goes_on_with_what_it_began_with_whatever_the_settings_say_by_now(asked):
+    def killed(*_):
+        raise Killed
+
+    world = World()
+    world.trainer.train = killed
+    with pytest.raises(Killed):
+        world.train(**asked)
+    del world.trainer.train
+    world.train(settings=Hyperparameters(batch_size=64, learning_rate=0.5), **asked)
+    assert world.tried() == [(asked.get("batch_size", 32), 0.001)]
 
 
 def test_other_hyperparameters_than_the_run_began_with_are_refused_by_name():
