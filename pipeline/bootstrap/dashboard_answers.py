@@ -1,9 +1,10 @@
 """What a page about the models is told: plain values that travel as JSON; times are ISO 8601 with their zone."""
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.domain.artifact_folder import ArtifactFolder
@@ -92,7 +93,8 @@ def _retraining(o: Overview, policy: RetrainingPolicy) -> dict[str, Any]:
         "urgent": policy.urgent_corrections if policy.urgent_corrections < sys.maxsize else None,
         "people": o.backlog.people,
         "needed_people": getattr(policy, "min_people", None),
-        "days": round((o.at - trained).total_seconds() / 86400, 1) if trained else None,
+        # Rounded down: seven days are over when they are.
+        "days": math.floor((o.at - trained) / timedelta(days=1) * 10) / 10 if trained else None,
         "min_days": policy.min_days,
         "cheap": str(policy.cheap),
         "answers": [{**asdict(answer), "at": answer.at.isoformat()} for answer in o.answers],

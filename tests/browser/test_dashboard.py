@@ -407,6 +407,73 @@ DRAW = """async ([path, width, bars, marks]) => {
 }"""
 
 
+FIGURES = """async ([path, asked]) => {
+  const figures = await import(path);
+  return asked.map(([name, ...values]) => figures[name](...values));
+}"""
+
+
+def figures_of(frame, *asked):
+    path = frame.evaluate("document.querySelector('script[type=module]').src.replace('main.js', 'figures.js')")
+    return frame.evaluate(FIGURES, [path, asked])
+
+
+def test_a_figure_is_rounded_neither_onto_nor_over_what_it_is_compared_with(look):
+    seen, page = look()
+    wait_for(page, "#serving-now", "v1.2.0")
+    said = {
+        "84.96 %": ("percent", 0.8496, [0.85, 0.8]),
+        "85.0 %": ("percent", 0.85, [0.85, 0.8]),
+        "85.04 %": ("percent", 0.8504, [0.85, 0.8]),
+        "84.9 %": ("percent", 0.8491, [0.85, 0.8]),
+        "29.0 %": ("percent", 0.29, [0.29]),
+        "99.96 %": ("percent", 0.9996),
+        "100.0 %": ("percent", 1),
+        "0.04 %": ("percent", 0.0004),
+        "0.0 %": ("percent", 0),
+        "–": ("percent", None),
+        "0.5 %": ("exactPercent", 0.005),
+        "0.4 %": ("exactPercent", 0.004),
+        "85 %": ("exactPercent", 0.85),
+        "-0.4": ("count", -0.4),
+        "0.3": ("count", 0.3),
+        "0": ("count", 0),
+        "-12": ("count", -12.4),
+        "59.98 min": ("duration", 3599),
+        "59.7 s": ("duration", 59.7),
+        "-0.2 s": ("duration", -0.2),
+        "1.5 h": ("duration", 5400),
+    }
+    assert figures_of(seen.page.frames[1], *said.values()) == list(said)
+
+
+@pytest.mark.parametrize("place", ["page", "home"])
+def test_an_accuracy_just_below_its_bar_is_not_shown_to_reach_it(airflow, look, place):
+    seen, page = look()
+    overview = "fetch('/model-dashboard/api/overview?model_type=LAUNDRY').then((one) => one.json())"
+    told = seen.page.evaluate(overview)["seen"]
+    answers_with(seen, "**/api/overview*LAUNDRY", seen={**told, "state": "low", "accuracy": 0.8496})
+    if place == "home":
+        seen.page.goto("/home")
+        wait_for(seen.page, "#models-strip", "84.96 % low")
+    else:
+        wait_for(page, "#accuracy-now", "84.96 % low")
+
+
+def test_a_bar_has_all_its_decimals(airflow, look):
+    airflow.overlooked.face_serves()
+    seen, page = look()
+    overview = "fetch('/model-dashboard/api/overview?model_type=FACE').then((one) => one.json())"
+    rates = seen.page.evaluate(overview)["rates"]
+    accepted = {"alert": 0.004, "most": 0.005, "margin": 0.01}
+    answers_with(seen, "**/api/overview*FACE", rates={**rates, "bars": {**rates["bars"], "accepted": accepted}})
+    seen.page.goto("/plugin/models?model_type=FACE")
+    wait_for(page, "#accuracy-now", "people are told above 0.4 %, it is taken down above 0.5 %")
+    page.locator("#accuracy-chart canvas").wait_for()
+    named = page.locator("#accuracy-chart .label").all_inner_texts()
+    assert {"0.4 %", "0.5 %"} & {*named} and "0 %" not in named
+
+
 def some_changes(dice):
     """Of seven days, oldest first: often several at nearly the same time, as after a bad night."""
     nights = [dice.uniform(0, 168) for _ in range(dice.randint(1, 6))]

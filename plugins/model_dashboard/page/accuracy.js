@@ -3,8 +3,9 @@
 import { ours } from "./api.js";
 import { draw, ofAccuracy, ofRates } from "./chart.js";
 import { byId, el, show } from "./dom.js";
+import { exactPercent, percent } from "./figures.js";
 import { state } from "./state.js";
-import { moment, percent, text } from "./texts.js";
+import { moment, text } from "./texts.js";
 import { stateWord } from "./wrong.js";
 
 const RANGES = [7, 30, 90];
@@ -20,11 +21,11 @@ export function makeAccuracy(place) {
 }
 
 export function accuracy() {
-  const { seen, rates } = state.overview;
+  const { seen, rates, bars } = state.overview;
   // Under another type's name its chart would be taken for that one's, until its own comes.
   if (found && found.kind !== state.kind) clear();
   const look = rates ? rates.seen : seen;
-  const said = look ? (rates ? ofFaces(look, rates.bars) : now(look)) : [el("p", {}, text("noLook"))];
+  const said = look ? (rates ? ofFaces(look, rates.bars) : now(look, [bars.alert, bars.rollback])) : [el("p", {}, text("noLook"))];
   show(byId("accuracy-now"), el("h2", {}, text(rates ? "liveRates" : "liveAccuracy")), ...said);
   show(byId("accuracy-ranges"), el("div", { class: "row" }, RANGES.map(range)));
 }
@@ -33,8 +34,12 @@ const badge = (seen) => el("span", { class: `badge ${LOOKS[seen.state]}` }, stat
 
 // Of face models people are counted: who was refused wrongly, and for whom somebody else was taken. What no bar decides about says so.
 function ofFaces(seen, bars) {
-  const rate = (key, one, bar) =>
-    el("li", {}, `${text(key)}: `, el("strong", {}, percent(one.share)), one.share === null ? "" : ` · ${text("rateOf", { ...one, low: percent(one.low), high: percent(one.high) })}`, bar ? el("span", { class: "quiet" }, ` · ${text("rateBars", { alert: percent(bar.alert, 0), most: percent(bar.most, 0) })}`) : "");
+  const rate = (key, one, bar) => {
+    const said = (share) => percent(share, bar ? [bar.alert, bar.most] : []);
+    const counted = one.share === null ? "" : ` · ${text("rateOf", { ...one, low: said(one.low), high: said(one.high) })}`;
+    const compared = bar ? el("span", { class: "quiet" }, ` · ${text("rateBars", { alert: exactPercent(bar.alert), most: exactPercent(bar.most) })}`) : "";
+    return el("li", {}, `${text(key)}: `, el("strong", {}, said(one.share)), counted, compared);
+  };
   const ofSought = [["unnamed", seen.unnamed], ["misnamed", seen.misnamed]].filter(([, one]) => one.share !== null);
   return [
     el("p", {}, el("strong", {}, `${seen.version} `), badge(seen)),
@@ -44,15 +49,16 @@ function ofFaces(seen, bars) {
   ];
 }
 
-function now(seen) {
+function now(seen, bars) {
+  const said = (share) => percent(share, bars);
   const blind = seen.blind_confirmed
-    ? ` · ${text("blindOf", { share: percent(seen.blind_agreed / seen.blind_confirmed), confirmed: seen.blind_confirmed })}`
+    ? ` · ${text("blindOf", { share: said(seen.blind_agreed / seen.blind_confirmed), confirmed: seen.blind_confirmed })}`
     : "";
   // Of none there is no share, and an interval of everything says nothing.
-  const measured = [text("agreement"), text("intervalOf", { low: percent(seen.low), high: percent(seen.high), confirmed: seen.confirmed })];
+  const measured = [text("agreement"), text("intervalOf", { low: said(seen.low), high: said(seen.high), confirmed: seen.confirmed })];
   const about = [...(seen.confirmed ? measured : []), text("lookedAt", { at: moment(seen.at) })].join(" · ");
   return [
-    el("p", {}, el("strong", {}, `${seen.version} ${seen.confirmed ? percent(seen.accuracy) : ""} `), badge(seen)),
+    el("p", {}, el("strong", {}, `${seen.version} ${seen.confirmed ? said(seen.accuracy) : ""} `), badge(seen)),
     el("p", { class: "quiet" }, about + blind),
     el("p", {}, seen.decision),
   ];

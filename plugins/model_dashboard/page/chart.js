@@ -1,10 +1,11 @@
 // How well a model does over time: what is drawn, bars across, and what happened to the models.
 
 /* global uPlot */
+import { exactPercent } from "./figures.js";
 import { label, ROW } from "./labels.js";
 import { knownAccuracy, knownShare } from "./known.js";
 import { language } from "./surroundings.js";
-import { percent, text } from "./texts.js";
+import { text } from "./texts.js";
 
 const ENOUGH_BLIND = 20;
 const MOST_ROWS = 3;
@@ -55,7 +56,7 @@ export function draw(place, found, shape, days) {
   const drawn = shape.lines.map((one) => looks.map(one.of));
   const range = shape.range(drawn.map((values) => values.filter((one) => one !== null)));
   const axis = { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line") } };
-  const line = ({ of: _of, stroke, ...more }) => ({ stroke: stroke ? color(stroke) : "transparent", points: { show: looks.length < 3 }, value: (_, one) => percent(one), ...more });
+  const line = ({ of: _of, stroke, ...more }) => ({ stroke: stroke ? color(stroke) : "transparent", points: { show: looks.length < 3 }, ...more });
   const chart = new uPlot(
     {
       width: place.clientWidth,
@@ -64,7 +65,7 @@ export function draw(place, found, shape, days) {
       legend: { show: false },
       cursor: { drag: { x: false, y: false } },
       scales: { x: { range: [seconds(found.since), seconds(found.until)] }, y: { range } },
-      axes: [{ ...axis, space: 60, values: times }, { ...axis, size: 52, values: (_, all) => all.map((one) => percent(one, 0)) }],
+      axes: [{ ...axis, space: 60, values: times }, { ...axis, size: 52, values: (_, all) => all.map(exactPercent) }],
       bands: shape.bands.map((series) => ({ series, fill: color("--band") })),
       series: [{}, ...shape.lines.map(line)],
       hooks: { draw: [(made) => marks(made, happened, shape.across, rows)] },
@@ -79,7 +80,7 @@ export function draw(place, found, shape, days) {
 
 function marks(chart, happened, bars, rows) {
   const { ctx, bbox } = chart;
-  const across = bars.map(([look, bar]) => ({ look, text: percent(bar, 0), y: chart.valToPos(bar, "y") }));
+  const across = bars.map(([look, bar]) => ({ look, text: exactPercent(bar), y: chart.valToPos(bar, "y") }));
   const down = happened.map((one) => ({ look: lookOf(one), text: flag(one), x: chart.valToPos(seconds(one.at), "x") }));
   const tops = label(chart.over, across, down, rows);
   ctx.save();

@@ -3,9 +3,10 @@
 import { goOn, ours } from "./api.js";
 import { button, decision, DECISIONS, openPanel } from "./acts.js";
 import { byId, el, show } from "./dom.js";
+import { count, duration, percent } from "./figures.js";
 import { openElsewhere } from "./surroundings.js";
 import { retrainingDag, state, whyNot } from "./state.js";
-import { duration, moment, percent, text } from "./texts.js";
+import { moment, text } from "./texts.js";
 
 const PAGE = 20;
 const DAG = "model_promotion";
@@ -119,7 +120,7 @@ function worthOf({ version }) {
   return [
     el("h3", {}, text("worth")),
     found.against && el("p", { class: "quiet" }, text("worthOf", found)),
-    el("ul", {}, estimate("errorsAvoided", found.errors_avoided, (n) => n.toFixed(0)), estimate("timeSaved", found.seconds_saved, duration), found.open.map((why) => el("li", { class: "quiet" }, why))),
+    el("ul", {}, estimate("errorsAvoided", found.errors_avoided, count), estimate("timeSaved", found.seconds_saved, duration), found.open.map((why) => el("li", { class: "quiet" }, why))),
   ];
 }
 

@@ -1,8 +1,9 @@
 // One line on Airflow's home: what serves, how well, and how far the next retraining is. Airflow gives React; without it,
 // or without an answer, there is no line.
 
+import { percent } from "./figures.js";
 import { knownAccuracy, knownShare } from "./known.js";
-import { percent, text } from "./texts.js";
+import { text } from "./texts.js";
 import { ofRecords, seenOfChampion, stateWord } from "./wrong.js";
 
 const React = globalThis.React;
@@ -24,9 +25,9 @@ async function everyOverview() {
 
 function words(o) {
   const seen = seenOfChampion(o);
-  const rate = (key, of) => `${text(key)} ${percent(knownShare(seen?.[of], o.rates.min_people))}`;
+  const rate = (key, of) => `${text(key)} ${percent(knownShare(seen?.[of], o.rates.min_people), [o.rates.bars[of].alert, o.rates.bars[of].most])}`;
   const rates = o.rates && [rate("wronglyRefused", "refused"), rate("wronglyAccepted", "accepted")].join(", ");
-  const accuracy = `${rates ?? percent(knownAccuracy(seen))} ${stateWord(seen)}`;
+  const accuracy = `${rates ?? percent(knownAccuracy(seen), [o.bars.alert, o.bars.rollback])} ${stateWord(seen)}`;
   const r = o.retraining;
   const next = [text("correctionsOf", { n: r.corrections, needed: r.needed })];
   if (r.needed_people !== null) next.push(text("peopleOf", { n: r.people ?? 0, needed: r.needed_people }));

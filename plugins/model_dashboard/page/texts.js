@@ -217,10 +217,5 @@ export function text(key, values = {}) {
   return found.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 
-export function duration(seconds) {
-  const [key, unit] = Math.abs(seconds) >= 3600 ? ["hours", 3600] : Math.abs(seconds) >= 60 ? ["minutes", 60] : ["secondsOf", 1];
-  return text(key, { n: (seconds / unit).toFixed(unit === 1 ? 0 : 1) });
-}
 export const moment = (iso) =>
   iso ? new Date(iso).toLocaleString(language(), { dateStyle: "medium", timeStyle: "short" }) : "–";
-export const percent = (share, digits = 1) => (share === null || share === undefined ? "–" : `${(share * 100).toFixed(digits)} %`);

@@ -102,6 +102,13 @@ def test_a_replica_that_missed_a_rollback_and_a_step_that_fails_are_told(seen):
     ]
 
 
+def test_seven_days_are_told_when_they_are_over(seen):
+    trained = seen.world.clock.now() - timedelta(days=6, hours=23)
+    seen.world.confirmations.waiting = Backlog(57, 57, trained)
+    told = overview(seen)["retraining"]
+    assert (told["days"], told["min_days"]) == (6.9, 7)
+
+
 def test_looks_are_told_with_the_changes_of_their_days(seen):
     world = seen.world.live("first")
     world.later(days=9)
