@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from include.contract.arguments import FiniteRange, OutFile
+
 if TYPE_CHECKING:
     from include.contract.lifecycle_client import LifecycleClient, Status
 
@@ -69,16 +71,22 @@ def status(address: str, model: str, watch: bool, **doors: Any) -> None:
 @click.option("--model", default="laundry", show_default=True)
 @click.option("--photo", "photos", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True,
               help="Photos to send in turn; without any, one made up.")  # fmt: skip
-@click.option("--seconds", default=10.0, show_default=True)
-@click.option("--rate", default=0.0, help="Requests a second, whatever the answers take; 0: as fast as answers come.")
-@click.option("--in-flight", default=4, show_default=True, help="Requests at once when there is no rate.")
+@click.option("--seconds", type=FiniteRange(0, _A_YEAR, min_open=True), default=10.0, show_default=True)
+@click.option(
+    "--rate",
+    type=FiniteRange(0),
+    default=0.0,
+    help="Requests a second, whatever the answers take; 0: as fast as answers come.",
+)
+@click.option("--in-flight", type=click.IntRange(1), default=4, show_default=True,
+              help="Requests at once when there is no rate.")  # fmt: skip
 @click.option("--protocol", type=click.Choice(["photos", "open-inference"]), default="photos", show_default=True,
               help="Photos as they are, or decoded to tensors that other model servers understand too.")  # fmt: skip
 @click.option(
     "--round-robin", is_flag=True, help="Clients that know all replicas and ask those that are ready in turn."
 )
 @_authority
-@click.option("--out", type=click.Path(path_type=Path), help="CSV with one line a request.")
+@click.option("--out", type=OutFile(), help="CSV with one line a request.")
 def load_test(addresses: tuple[str, ...], photos: tuple[Path, ...], out: Path | None, **plan: Any) -> None:
     """Send photos to the replicas at ADDRESSES (host:port …) and say how they coped; exit status 1 if any failed."""
     from faceserve import load_test as load

@@ -6,11 +6,13 @@ from typing import Any
 
 import click
 
+from include.contract.arguments import FiniteRange
 from include.contract.log_lines import tell, write_lines
 from pipeline.backup_commands import BACKUP_COMMANDS
 from pipeline.bootstrap import (
     BACKBONES,
     MAX_EPOCHS,
+    Asker,
     GiveUp,
     Pipeline,
     RegistryBehind,
@@ -20,7 +22,6 @@ from pipeline.bootstrap import (
     end_on_sigterm,
 )
 from pipeline.bootstrap.settings_at_start import log_format, unknown_settings
-from pipeline.domain.retraining import Asker
 from pipeline.face_commands import FACE_COMMANDS
 from pipeline.people_commands import (
     PEOPLE_COMMANDS,
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--limit", default=100_000, show_default=True, help="Most messages to take.")
+@click.option("--limit", type=click.IntRange(1), default=100_000, show_default=True, help="Most messages to take.")
 def accumulate(limit: int) -> None:
     """Store waiting confirmations, then acknowledge them."""
     show(Pipeline.from_env().accumulate(limit))
@@ -112,8 +113,8 @@ def augment(run_id: str, dataset_id: str) -> None:
 @click.option("--backbone", type=click.Choice(BACKBONES), help="Instead of the setting.")
 @click.option("--epochs", type=click.IntRange(1, MAX_EPOCHS), help="Instead of the setting.")
 @click.option("--batch-size", type=click.IntRange(1, 4096), help="Instead of the setting.")
-@click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Instead of the setting.")
-@click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), help="Instead of the setting.")
+@click.option("--learning-rate", type=FiniteRange(0, 1, min_open=True), help="Instead of the setting.")
+@click.option("--label-smoothing", type=FiniteRange(0, 1, max_open=True), help="Instead of the setting.")
 @click.option("--sweep", is_flag=True, default=None, help="Try other learning rates and label smoothings, too.")
 @click.option("--fresh", is_flag=True, help="Forget earlier attempts and checkpoints of this run.")
 def train(run_id: str, dataset_id: str, model_type: str, fresh: bool, **overrides: Any) -> None:

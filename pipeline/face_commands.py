@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from include.contract.arguments import FiniteRange
 from include.contract.log_lines import tell
 from pipeline.bootstrap import GiveUp
 from pipeline.bootstrap.faces import FacePipeline
@@ -96,9 +97,7 @@ def _print_photo(done: int, of: int) -> None:
 
 
 @click.command("face-rates")
-@click.option(
-    "--days", type=click.FloatRange(0, 3650, min_open=True), default=7, show_default=True, help="How far back."
-)
+@click.option("--days", type=FiniteRange(0, 3650, min_open=True), default=7, show_default=True, help="How far back.")
 def face_rates(days: float) -> None:
     """How often people were wrongly refused and wrongly let in, as others confirmed; one JSON object a version.
 

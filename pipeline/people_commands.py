@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from include.contract.arguments import OutFile
 from include.contract.log_lines import stop_saying
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain, model_types, refusal, served_types, watched_types
 from pipeline.bootstrap.exporter import begin_to_tell
@@ -176,10 +177,11 @@ def worth(model_type: str) -> None:
 @click.command()
 @click.argument("version")
 @served_option
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The file, if not named by the version.")
+@click.option("--out", type=OutFile(), help="The file, if not named by the version.")
 def proof(version: str, model_type: str, out: Path | None) -> None:
     """All that is known of a version, as one ZIP: photos with hashes, verdict, approvals, who served when."""
-    body, path = Pipeline.from_env().proof(model_type, version), out or Path(f"proof-{model_type}-{version}.zip")
+    path = out or OutFile().of(f"proof-{model_type}-{version}.zip")
+    body = Pipeline.from_env().proof(model_type, version)
     path.write_bytes(body)
     show({"file": str(path), "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()})
 

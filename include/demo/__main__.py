@@ -8,6 +8,7 @@ from contextlib import suppress
 import click
 from rich.console import Console
 
+from include.contract.arguments import FiniteRange
 from include.demo.drill import MONITOR
 from include.demo.emptying import demand_nothing_of_others
 from include.demo.pictures import keep_pictures, tell
@@ -25,10 +26,20 @@ console = Console(highlight=False)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--base-photos", default=400, show_default=True, help="Photos the first model learns from.")
-@click.option("--live-photos", default=1100, show_default=True, help="Tasks that branch managers confirm.")
-@click.option("--requests-per-second", default=8.0, show_default=True, help="How often each replica is asked.")
-@click.option("--seed", default=1, show_default=True, help="Other photos, other mistakes.")
+@click.option(
+    "--base-photos", type=click.IntRange(1), default=400, show_default=True, help="Photos the first model learns from."
+)
+@click.option(
+    "--live-photos", type=click.IntRange(1), default=1100, show_default=True, help="Tasks that branch managers confirm."
+)
+@click.option(
+    "--requests-per-second",
+    type=FiniteRange(0, min_open=True),
+    default=8.0,
+    show_default=True,
+    help="How often each replica is asked.",
+)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Other photos, other mistakes.")
 def main(base_photos: int, live_photos: int, requests_per_second: float, seed: int) -> None:
     """The whole loop on this machine: corrections in, a better model live, rolled back on demand.
 

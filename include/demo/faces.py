@@ -199,7 +199,13 @@ def _stack() -> Stack:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--people", default=500, show_default=True, help="Drawn people; of fewer than 370 too few judge.")
+@click.option(
+    "--people",
+    type=click.IntRange(1),
+    default=500,
+    show_default=True,
+    help="Drawn people; of fewer than 370 too few judge.",
+)
 def main(people: int) -> None:
     """Drawn people are enrolled and checked at doors; what is said of that makes the next model, which goes live."""
     stack = _stack()

@@ -71,7 +71,13 @@ def status() -> None:
 @main.command()
 @click.option("--airflow-url", envvar="AIRFLOW_URL", show_envvar=True, help="Instead of the stack's own Airflow.")
 @click.option("--password", envvar="AIRFLOW_ADMIN_PASSWORD", show_envvar=True, default="", help="Of its user admin.")
-@click.option("--patience-minutes", default=60, show_default=True, help="How old the monitor's last look may be.")
+@click.option(
+    "--patience-minutes",
+    type=click.IntRange(1),
+    default=60,
+    show_default=True,
+    help="How old the monitor's last look may be.",
+)
 def check(airflow_url: str | None, password: str, patience_minutes: int) -> None:
     """For cron: silent when all is well, else a line for each fault and exit status 1."""
     stack = None if airflow_url else _existing()
@@ -84,7 +90,7 @@ def check(airflow_url: str | None, password: str, patience_minutes: int) -> None
 
 @main.command()
 @click.argument("program", required=False)
-@click.option("--lines", default=15, show_default=True)
+@click.option("--lines", type=click.IntRange(1), default=15, show_default=True)
 def logs(program: str | None, lines: int) -> None:
     """The last lines of one or all logs."""
     stack = _existing()
