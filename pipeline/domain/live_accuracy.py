@@ -12,6 +12,7 @@ from typing import Annotated, Protocol
 
 from pipeline.domain.bounds import AtLeastOne, Minutes, PositiveDays, PositiveHours, Range, Share, TwoSided
 from pipeline.domain.history import History
+from pipeline.domain.percents import percent
 from pipeline.domain.statistics import wilson
 
 
@@ -213,7 +214,7 @@ class LiveAccuracyPolicy(Maturing):
                 return State.FAILING, self._sentence(seen.version, part, tally, self.rollback_accuracy)
         if self._surely_below(window, self.alert_accuracy, self.alert_confidence):
             return State.LOW, self._sentence(seen.version, "", window, self.alert_accuracy)
-        return State.OK, f"{seen.version} agrees with {_share(window)}"
+        return State.OK, f"{seen.version} agrees with {_share(window, '', self.alert_accuracy)}"
 
     def _surely_below(self, tally: Tally, bar: float, confidence: float) -> bool:
         enough = tally.confirmed >= self.min_confirmations
@@ -221,9 +222,9 @@ class LiveAccuracyPolicy(Maturing):
 
     def _sentence(self, version: str, part: str, tally: Tally, bar: float) -> str:
         bounds = wilson(tally.agreed, tally.confirmed, self.rollback_confidence)
-        return (
-            f"{version} agrees with {_share(tally, part)}, interval {bounds.low:.1%}-{bounds.high:.1%}: below {bar:.0%}"
-        )
+        interval = f"{percent(bounds.low, bar)}-{percent(bounds.high, bar)}"
+        below = percent(bar, bar, digits=0)
+        return f"{version} agrees with {_share(tally, part, bar)}, interval {interval}: below {below}"
 
 
 class Found(Protocol):
@@ -276,5 +277,6 @@ def decide_rollback(reading: Found, history: History) -> RollbackDecision:
     return RollbackDecision(True, reading.reason, history.sound_target)
 
 
-def _share(tally: Tally, part: str = "") -> str:
-    return f"{tally.agreed} of {tally.confirmed} {part}confirmations ({tally.agreed / tally.confirmed:.1%})"
+def _share(tally: Tally, part: str = "", *bars: float) -> str:
+    share = percent(tally.agreed / tally.confirmed, *bars)
+    return f"{tally.agreed} of {tally.confirmed} {part}confirmations ({share})"

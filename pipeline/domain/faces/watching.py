@@ -13,6 +13,7 @@ from enum import StrEnum
 from pipeline.domain.bounds import AtLeastOne, Minutes, PositiveDays, PositiveHours, Share, TwoSided
 from pipeline.domain.faces.live import NOTHING_SAID, LiveFaceRates, Rate
 from pipeline.domain.live_accuracy import Maturing, Period, demand_window, no_news
+from pipeline.domain.percents import percent
 
 
 class FaceState(StrEnum):
@@ -196,7 +197,7 @@ class FaceWatchPolicy(Maturing):
         for part, rates, confidence in parts:
             rate = which.of(rates)
             if self.is_known(rate.people) and rate.surely_above(bars.most, confidence):
-                sentence = f"{part}{_told(rates.version, which, rate)}: above {bars.most:.1%}"
+                sentence = f"{part}{_told(rates.version, which, rate, bars.most)}: above {_bar(bars.most)}"
                 yield Reason(FaceState.FAILING, which, sentence)
         if (before := self._before(which, seen)) and which.of(seen.window).surely_more_than(
             before, bars.margin, self.confidence
@@ -206,7 +207,7 @@ class FaceWatchPolicy(Maturing):
     def _warning(self, which: Which, seen: FaceObservation) -> Iterator[Reason]:
         bars, rate = self.bars(which), which.of(seen.window)
         if rate.sure(self.alert_confidence).low > bars.alert:
-            sentence = f"{_told(seen.window.version, which, rate)}: above {bars.alert:.1%}"
+            sentence = f"{_told(seen.window.version, which, rate, bars.alert)}: above {_bar(bars.alert)}"
             yield Reason(FaceState.WARN, which, sentence)
         half = bars.margin / 2
         if (before := self._before(which, seen)) and rate.more_than(before, self.alert_confidence).low > half:
@@ -240,9 +241,14 @@ def _worse(which: Which, seen: FaceObservation, state: FaceState, margin: float)
     return Reason(state, which, f"{said}, {beside}: more by over {margin * 100:.1f} pp")
 
 
-def _told(version: str, which: Which, rate: Rate) -> str:
+def _bar(share: float) -> str:
+    return percent(share, share)
+
+
+def _told(version: str, which: Which, rate: Rate, *bars: float) -> str:
     sure = rate.interval
+    share = "unknown" if rate.share is None else percent(rate.share, *bars)
     return (
         f"{version} {_did(which)} {rate.failed} of {rate.checks} checks of {rate.people} people "
-        f"({rate.share:.1%}, interval {sure.low:.1%}-{sure.high:.1%})"
+        f"({share}, interval {percent(sure.low, *bars)}-{percent(sure.high, *bars)})"
     )
