@@ -79,8 +79,8 @@ def test_a_component_may_call_what_its_code_calls(component, path):
             "retraining",
             [
                 "GetObject models/weights/resnet50.h5",
-                "DeleteObject models/LAUNDRY/run-1/features/k.npz",
-                "DeleteObject models/FACE/run-1/activations/k.npz",
+                "DeleteObject models/LAUNDRY/run-1/features/k/train-00000000.npy",
+                "DeleteObject models/FACE/run-1/activations/k/train-00000000.npy",
             ],
         ),
         (

@@ -38,7 +38,7 @@ from tests.unit.pipeline.steps.dataset_world import AUGMENTATION, LABELS, NO_FAU
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 
 BY = By("kim", "asked by the customer", "erasure")
-FEATURES = "s3://models/LAUNDRY/run-1/features/ResNet50-abc.npz"
+FEATURES = "s3://models/LAUNDRY/run-1/features/ResNet50-abc/train-00000000.npy"
 SECOND = "s3://datasets/DS-2026-002/"
 
 
@@ -580,7 +580,7 @@ def test_what_a_retry_on_the_same_dataset_kept_of_the_photo_is_forgotten_too(wor
 
 
 def test_caches_of_a_run_that_never_came_to_a_model_are_forgotten_too(world):
-    cache = "s3://models/LAUNDRY/failed/features/ResNet50-abc.npz"
+    cache = "s3://models/LAUNDRY/failed/features/ResNet50-abc/train-00000000.npy"
     world.runs.record("failed", "DS-2026-001", Attempt(1, Hyperparameters(), "diverged"))
     world.objects.write(cache, b"of every photo")
     world.erase(world.task())

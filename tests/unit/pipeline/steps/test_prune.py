@@ -63,7 +63,7 @@ class World(DataWorld):
         self.training_runs.succeed(a_training_result(run_id, dataset_id=f"DS-2026-{number:03d}"))
         manifest = json.dumps({"files": {"model.onnx": "a" * 64, "openvino/model.xml": "b" * 64}}).encode()
         kept = {"model.onnx": b"m", "openvino/model.xml": b"x", "manifest.json": manifest, "predictions.json": b"{}"}
-        caches = {"features/a.npz": b"f", "activations/a.npz": b"a", "checkpoints/1/w": b"w"}
+        caches = {"features/a/train-0.npy": b"f", "activations/a/train-0.npy": b"a", "checkpoints/1/w": b"w"}
         for name, body in {**kept, **caches}.items():
             self.objects.write(f"s3://models/LAUNDRY/{run_id}/{name}", body)
 
@@ -109,7 +109,7 @@ def a_face_look(at):
 
 
 REPORT, MODEL = {"predictions.json"}, {"model.onnx", "openvino/model.xml", "manifest.json"}
-CACHES = {"features/a.npz", "activations/a.npz", "checkpoints/1/w"}
+CACHES = {"features/a/train-0.npy", "activations/a/train-0.npy", "checkpoints/1/w"}
 
 
 def test_images_and_caches_of_old_datasets_go_and_their_manifests_stay():
