@@ -78,7 +78,6 @@ class FaceserveFaces:
     def _enrolment(self) -> LifecycleClient:
         """Made for each call, which are few: a certificate that was renewed meanwhile counts."""
         s = self._settings
-        ca = s.faceserve_tls_ca
-        tls = ClientTls(ca, s.faceserve_tls_certificate, s.faceserve_tls_key) if ca else None
+        tls = ClientTls.of(s.faceserve_tls_ca, s.faceserve_tls_certificate, s.faceserve_tls_key)
         token = s.faceserve_enrolment_token.get_secret_value()
         return LifecycleClient(s.faceserve_enrolment, token=token, tls=tls)

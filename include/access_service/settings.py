@@ -1,10 +1,11 @@
 """Settings of the access stand-in: environment variables with the prefix `ACCESS_`."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, FilePath, SecretStr
+from pydantic import BeforeValidator, FilePath, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from include.contract.client import ClientTls
 from include.stand_in.settings import StandInSettings
 
 MODEL = "face"
@@ -26,3 +27,13 @@ class Settings(StandInSettings):
     """Certificate (PEM) that it shows there, in a name of `FACESERVE_LIFECYCLE_IDENTITIES`; empty: none is wanted."""
     faceserve_tls_key: Annotated[FilePath | None, BeforeValidator(lambda said: said or None)] = None
     """Its private key (PEM)."""
+
+    @model_validator(mode="after")
+    def _knows_all_of_tls(self) -> Self:
+        try:
+            ClientTls.of(self.faceserve_tls_ca, self.faceserve_tls_certificate, self.faceserve_tls_key)
+        except ValueError:
+            raise ValueError(
+                "ACCESS_FACESERVE_TLS_CERTIFICATE needs ACCESS_FACESERVE_TLS_KEY and ACCESS_FACESERVE_TLS_CA"
+            ) from None
+        return self

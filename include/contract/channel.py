@@ -35,6 +35,7 @@ _RETRIES = {
     ]
 }
 
+_HALF = "a certificate needs its key, and the authority of whom it is shown to"
 
 Method = Callable[[grpc.Channel], Callable[..., Any]]
 
@@ -59,7 +60,7 @@ class ClientTls:
     """PEM files: the authority that signed the server, and for mTLS this client's certificate and key.
 
     `server_name` is what the server's certificate says, where the address does not. Files that change count from the
-    next call on.
+    next call on. Raises `ValueError` for a certificate without its key, or a key without its certificate.
     """
 
     server_ca: Path
@@ -67,11 +68,15 @@ class ClientTls:
     key: Path | None = None
     server_name: str = ""
 
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError(_HALF)
+
     @classmethod
-    def of(cls, server_ca: Path | None, certificate: Path | None, key: Path | None) -> Self | None:
+    def of(cls, server_ca: Path | None, certificate: Path | None = None, key: Path | None = None) -> Self | None:
         """Without an authority there is no TLS. Raises `ValueError` for what would silently be left out."""
-        if (certificate is None) != (key is None) or (certificate and not server_ca):
-            raise ValueError("a certificate needs its key, and the authority of whom it is shown to")
+        if server_ca is None and (certificate or key):
+            raise ValueError(_HALF)
         return cls(server_ca, certificate, key) if server_ca else None
 
     @property

@@ -10,11 +10,10 @@ _NOT_THE_CALLERS = {"UNAUTHENTICATED", "UNKNOWN", "INTERNAL"}
 
 
 def faceserve_of(settings: StandInSettings) -> FaceserveClient:
-    authority = settings.faceserve_tls_ca
     return FaceserveClient(
         settings.faceserve_replicas,
         token=settings.faceserve_token.get_secret_value(),
-        tls=ClientTls(authority) if authority else None,
+        tls=ClientTls.of(settings.faceserve_tls_ca),
     )
 
 

@@ -175,7 +175,7 @@ def test_while_a_fleet_changes_to_tls_callers_of_either_kind_are_answered_by_the
             [old.address, new.address], "laundry", [grey_photo(20)], seconds=1.5, round_robin=True, ca=authority
         )
         requests = run(plan)
-        tls = ClientTls(authority) if authority else None
+        tls = ClientTls.of(authority)
         with FaceserveClient([old.address, new.address], tls=tls, timeout_seconds=60) as ours:
             assert {ours.classify("laundry", grey_photo(20)).model_version for _ in range(4)} == {"v1.0.0"}
     assert requests

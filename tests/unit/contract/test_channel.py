@@ -2,12 +2,13 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pytest
 
 from include.contract import faceserve_pb2_grpc as pb_grpc
-from include.contract.channel import FaceserveError
+from include.contract.channel import ClientTls, FaceserveError
 from include.contract.lifecycle_client import LifecycleClient
 
 
@@ -41,3 +42,12 @@ def test_nobody_is_enrolled_twice_by_one_request_and_whoever_withdraws_is_asked_
     finally:
         server.stop(None).wait()
     assert losing.asked["enroll"] == 1 < losing.asked["withdraw"]
+
+
+@pytest.mark.parametrize("half", [{"certificate": Path("tls.crt")}, {"key": Path("tls.key")}])
+def test_half_of_a_certificate_and_its_key_is_refused_whoever_asks(half):
+    for made in (ClientTls, ClientTls.of):
+        with pytest.raises(ValueError, match="a certificate needs its key"):
+            made(Path("ca.crt"), **{"certificate": None, "key": None, **half})
+    with pytest.raises(ValueError, match="needs its key, and the authority"):
+        ClientTls.of(None, Path("tls.crt"), Path("tls.key"))
