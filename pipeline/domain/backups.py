@@ -86,7 +86,7 @@ class Archive:
 
     def base_for(self, at: datetime) -> Base:
         """The newest copy that was whole by then. Raises `GiveUp`, also when the log after it has a hole."""
-        found = max((base for base in self.bases if base.whole_at <= at), key=lambda base: base.whole_at, default=None)
+        found = max((base for base in self.bases if base.whole_at <= at), key=_age, default=None)
         if found is None:
             oldest = min((base.whole_at for base in self.bases), default=None)
             how_far = f"the oldest is of {oldest.isoformat(timespec='seconds')}" if oldest else "there is none"
@@ -117,7 +117,7 @@ class Archive:
     def needless(self, now: datetime, policy: BackupPolicy) -> Needless:
         """What stays is the copy from which the first promised moment is restored, and all that came after it."""
         horizon = now - timedelta(days=policy.keep_days)
-        older = sorted((base for base in self.bases if base.whole_at <= horizon), key=lambda base: base.whole_at)
+        older = sorted((base for base in self.bases if base.whole_at <= horizon), key=_age)
         if not older:
             return Needless((), ())
         first = older[-1].begins.number
@@ -133,6 +133,11 @@ class Archive:
         while last + 1 in numbers:
             last += 1
         return last
+
+
+def _age(base: Base) -> tuple[datetime, int]:
+    """Of two that were whole at the same moment the later one is that which begins later in the log."""
+    return base.whole_at, base.begins.number
 
 
 @dataclass(frozen=True)

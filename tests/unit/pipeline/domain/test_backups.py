@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.domain.backups import Archive, BackupPolicy, Base, Counted, Segment, lost
@@ -93,6 +93,7 @@ archives = st.lists(st.tuples(st.integers(0, 24 * 60), st.integers(1, 40)), min_
 
 
 @given(archives, st.integers(0, 30 * 24))
+@example(Archive((base(24 * 40, 4), base(24 * 40, 6)), files(*range(1, 60))), 0)
 def test_whatever_goes_every_moment_of_the_promised_time_is_restored_as_before(archive, hours_ago):
     at = NOW - timedelta(hours=hours_ago)
     gone = archive.needless(NOW, POLICY)
