@@ -1,7 +1,6 @@
 """A retraining by hand, in one process: whether it is due, its claim, and how it ended."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from include.contract.log_lines import tell
@@ -27,34 +26,33 @@ def under_claim(
     """
     end_on_sigterm()
     with pipeline.attended(run_id) as attendance:
-        return _alone(pipeline, run_id, model_type, asker, partial(_living, pipeline, run_id, attendance, work))
+        if not _claimed(pipeline, run_id, model_type, asker):
+            return None
+        return _done(pipeline, run_id, attendance, work)
 
 
-def _living(pipeline: RunSteps, run_id: str, attendance: Attendance, work: Work) -> tuple[RunOutcome, Result]:
-    with pipeline.said_to_live(run_id, attendance):
-        return work()
-
-
-def _alone(
-    pipeline: RunSteps, run_id: str, model_type: str, asker: Asker, work: Work
-) -> tuple[RunOutcome, Result] | None:
+def _claimed(pipeline: RunSteps, run_id: str, model_type: str, asker: Asker) -> bool:
     if (ended := pipeline.outcome_of_run(run_id)) in _ENDED:
         raise GiveUp(f"run {run_id} was {ended} already, nothing would be trained: choose another --run-id")
     answer = pipeline.begin_run(run_id, model_type, asker)
     tell(f"due: {answer['due']} ({answer['reason']})")
     if not answer["due"]:
         show(answer)
-        return None
+    return bool(answer["due"])
+
+
+def _done(pipeline: RunSteps, run_id: str, attendance: Attendance, work: Work) -> tuple[RunOutcome, Result]:
     outcome, mine = RunOutcome.FAILED, True
     try:
-        outcome, result = work()
+        with pipeline.said_to_live(run_id, attendance):
+            outcome, result = work()
     except ClaimLost:
         # It may be another process's by now.
         mine = False
         raise
     finally:
         if mine:
-            pipeline.end_run(run_id, outcome)
+            pipeline.end_run(run_id, outcome, attendance)
         pipeline.publish_soon()
     show(result)
     return outcome, result

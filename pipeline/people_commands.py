@@ -62,10 +62,12 @@ def new_request() -> str:
 
 @contextmanager
 def publishing(pipeline: RunSteps) -> Iterator[None]:
-    """Events of what is done inside leave, also of what is half done: a version serves while the registry is behind."""
+    """Events of what is done inside leave, also of what is half done, such as a version that serves while the registry
+    is behind, or an earlier change that was found done before this one was refused.
+    """
     try:
         yield
-    except TryAgain:
+    except (GiveUp, TryAgain):
         pipeline.publish_soon()
         raise
     pipeline.publish_soon()

@@ -17,9 +17,10 @@ _ADDRESSES = {
     "mlops": "SELECT photo_url FROM task_confirmations UNION SELECT photo_url FROM face_confirmations"
     " UNION SELECT photo_url FROM dataset_photos",
 }
-# Portraits in a folder leave no address behind, but the name of who had a model made of them.
-_FIRST_OF_FACES = """
-    SELECT actor, to_version FROM transitions WHERE model_type = 'FACE' AND phase = 'served' ORDER BY position LIMIT 1
+# Photos in a folder leave no address behind, but the name that somebody gave to the run. Those of Airflow have `__`.
+_RUNS = r"""
+    SELECT run_id FROM (SELECT run_id FROM blessings UNION SELECT run_id FROM retraining_runs) r
+    WHERE run_id !~ '^demo-' AND run_id !~ '__' ORDER BY run_id
 """
 _NAMED_AT_MOST = 3
 
@@ -28,11 +29,8 @@ def demand_nothing_of_others(stack: Stack) -> None:
     """Raises `StackError` when something of somebody else's would be deleted."""
     found = sorted({address for address in _addresses(stack) if not _made_by_a_demo(address)})
     what = [f"{len(found)} photos, such as {', '.join(found[:_NAMED_AT_MOST])}"] if found else []
-    what += [
-        f"the face model {version} that {actor} had made"
-        for actor, version in query(stack.dsn("mlops_owner", "mlops"), _FIRST_OF_FACES)
-        if actor != "demo"
-    ]
+    if runs := [run_id for (run_id,) in query(stack.dsn("mlops_owner", "mlops"), _RUNS)]:
+        what.append(f"what {len(runs)} runs made, such as {', '.join(runs[:_NAMED_AT_MOST])}")
     if what:
         raise StackError(
             f"{stack.root} holds what no demo made: {'; '.join(what)}. A demo begins with an empty stack and would "

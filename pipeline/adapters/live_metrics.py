@@ -8,8 +8,8 @@ from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import LabelTally, Period, Tally
 
-MOST_VERSIONS = 50
-"""Versions that are listed of a period."""
+MOST_VERSIONS, MOST_WORDS = 50, 200
+"""Versions that are listed of a period, and verdicts of each."""
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 # A confirmation without a version belongs to the version that served when it was given.
@@ -54,13 +54,14 @@ _BLIND = _COUNT.format(which=" AND blind", of_them="c.blind")
 _BY_VERSION = f"""
     SELECT version, final_result, confirmed, agreed FROM (
         SELECT *, dense_rank() OVER (
-            ORDER BY version = ANY(%(reigning)s::text[]) DESC, of_version DESC, version) AS place
+            ORDER BY version = ANY(%(reigning)s::text[]) DESC, of_version DESC, version) AS place,
+            row_number() OVER (PARTITION BY version ORDER BY confirmed DESC, final_result) AS word
         FROM (
             SELECT version, final_result, sum(confirmed) AS confirmed, sum(agreed) AS agreed,
                 sum(sum(confirmed)) OVER (PARTITION BY version) AS of_version
             FROM ({_QUARTERS}) q GROUP BY version, final_result) counted
     ) ranked
-    WHERE place <= {MOST_VERSIONS} ORDER BY place, confirmed DESC, final_result LIMIT 1000"""
+    WHERE place <= {MOST_VERSIONS} AND word <= {MOST_WORDS} ORDER BY place, word"""
 # As many of each part as are asked for, and of those the newest.
 _PART = """
     SELECT final_result, corrected, confirmed_at FROM task_confirmations

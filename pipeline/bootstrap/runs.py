@@ -102,16 +102,29 @@ class RunSteps(LiveSteps, ABC):
                 " minutes, or a person released it; it goes on from its checkpoint when it is begun again"
             ) from None
 
+    def _works_alone(self, attendance: Attendance) -> bool:
+        try:
+            return attendance.lives(at=self._w.clock.now())
+        except TryAgain:
+            # The first word is what meets a session that broke.
+            return attendance.lives(at=self._w.clock.now())
+
     def outcome_of_run(self, run_id: str) -> str | None:
         """How a run ended that held the claim once; None while it holds it, and for one that never did."""
         return self._w.retraining_runs.outcome(run_id)
 
-    def end_run(self, run_id: str, outcome: str) -> None:
-        """Release the claim: `deployed`, `refused`, `held`, or `failed`, unless the log knows that it serves."""
+    def end_run(self, run_id: str, outcome: str, attendance: Attendance) -> None:
+        """Release the claim: `deployed`, `refused`, `held`, or `failed`, unless the log knows that it serves.
+
+        Another process may have taken the run over since this one last said that it lives: its claim stays.
+        """
         if outcome == RunOutcome.FAILED:
             # The claim is released whatever failed after it went live, and whatever is out of reach now.
             with suppress(GiveUp, TryAgain):
                 outcome = self.conclude_deployment(run_id)
+        if outcome != RunOutcome.DEPLOYED and not self._works_alone(attendance):
+            log.warning("run %s has no claim any more, or it is another process's: nothing is released", run_id)
+            return
         self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)
 
     def release_claim(self, run_id: str, actor: str, reason: str) -> str:

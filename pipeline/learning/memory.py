@@ -33,7 +33,8 @@ def _says_so(error: BaseException) -> bool:
     # By its name: whoever has not loaded TensorFlow has none of its errors.
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return True
-    if isinstance(error, OSError):
+    # A library's own OSError has its number in the sentence.
+    if isinstance(error, OSError) and error.errno is not None:
         return error.errno == errno.ENOMEM
     said = str(error).lower()
     return any(sentence in said for sentence in _SENTENCES)
@@ -44,4 +45,4 @@ def _origins(error: BaseException) -> Iterator[BaseException]:
     following: BaseException | None = error
     while following is not None and not isinstance(following, GiveUp | TryAgain):
         yield following
-        following = following.__cause__
+        following = following.__cause__ or following.__context__

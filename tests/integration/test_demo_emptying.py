@@ -31,10 +31,13 @@ _ROWS = {
         " sha256, cluster_id, label, source, split) VALUES ('DS', 'T', %s, 'x', 'c', '양호', 'labelled', 'train')",
     ),
 }
-_FACE_MODEL = (
-    "INSERT INTO transitions (id, phase, model_type, kind, to_version, position, entry, request_id, at, actor, reason,"
-    " requested_at)"
-    " VALUES ('x', 'served', 'FACE', 'promotion', 'v1.0.0', 1, 1, 'r', now(), %s, 'first', now())"
+_VERDICT = (
+    "INSERT INTO blessings (id, run_id, model_type, accepted, verdict, decided_at)"
+    " VALUES (%s, %s, 'FACE', false, '{}', now())"
+)
+_RUN = (
+    "INSERT INTO retraining_runs (run_id, model_type, begun_at, begun_by, ended_at, outcome)"
+    " VALUES (%s, 'LAUNDRY', now(), 'kim', now(), 'failed')"
 )
 OURS = ["BASE-00001", "FACE-1764385000-00012", "DEMO-01099", "YOURS-00029", "FACE-drawn-00007"]
 OTHERS = ["TASK-00001", "garment", "2026/DEMO-00001", "DEMO-1", "FACE-kim"]
@@ -80,13 +83,16 @@ def test_a_photo_elsewhere_is_somebody_elses_whatever_it_is_called(services):
         demand_nothing_of_others(services.stack)
 
 
-def test_a_face_model_of_somebodys_portraits_is_named_with_who_had_it_made(services):
-    query(services.stack.dsn("postgres", "mlops"), _FACE_MODEL, ("lee",))
-    with pytest.raises(StackError, match="the face model v1.0.0 that lee had made"):
+@pytest.mark.parametrize("insert", [_VERDICT, _RUN], ids=["a model that was judged", "a run that began"])
+def test_what_somebody_made_of_a_folder_is_named_by_its_run_whatever_a_demo_made_before(services, insert):
+    for run_id in ("demo-faces-1764385000", "faces-1"):
+        query(services.stack.dsn("postgres", "mlops"), insert, (run_id,) * insert.count("%s"))
+    with pytest.raises(StackError, match="what 1 runs made, such as faces-1"):
         demand_nothing_of_others(services.stack)
 
 
-def test_nor_is_a_face_model_of_drawn_people_or_an_empty_stack_an_obstacle(services):
+def test_nor_are_runs_of_a_demo_and_of_airflow_or_an_empty_stack_an_obstacle(services):
     demand_nothing_of_others(services.stack)
-    query(services.stack.dsn("postgres", "mlops"), _FACE_MODEL, ("demo",))
+    for run_id in ("demo-again-1764385000", "asset_triggered__2026-11-29T03:11:59+00:00_x", "scheduled__2026-11-29"):
+        query(services.stack.dsn("postgres", "mlops"), _VERDICT, (run_id, run_id))
     demand_nothing_of_others(services.stack)

@@ -1,6 +1,9 @@
 -- A confirmation that names no version has none, however it was written: an earlier release stored '' where its event
 -- said so, and the same question asked of rows and of quarters had two answers.
 
+-- Whoever stores confirmations takes this lock, then the table: the other way round, both would wait for each other.
+SELECT pg_advisory_xact_lock(7240004);
+
 -- Rows of before may be larger: else they could not be mended.
 ALTER TABLE task_confirmations DROP CONSTRAINT IF EXISTS bounded;
 

@@ -77,8 +77,40 @@ def test_a_run_without_a_version_failed(desk):
 @pytest.mark.parametrize(("run", "outcome"), [("first", "deployed"), ("second", "failed")])
 def test_a_run_by_hand_that_broke_off_was_deployed_where_its_model_serves(desk, run, outcome):
     desk.world.runs.begin(run, ModelType.LAUNDRY, at=desk.world.clock.now())
-    desk.pipeline.end_run(run, "failed")
+    with desk.pipeline.attended(run) as attendance:
+        desk.pipeline.end_run(run, "failed", attendance)
     assert desk.world.runs.outcome(run) == outcome
+
+
+@pytest.mark.parametrize("outcome", ["failed", "refused", "held"])
+def test_a_run_that_another_process_took_over_unseen_keeps_the_claim_of_that_one(desk, outcome):
+    """Its session broke, and its own end came before its next word."""
+    runs = desk.world.runs
+    runs.begin("second", ModelType.LAUNDRY, at=desk.world.clock.now())
+    with desk.pipeline.attended("second") as first:
+        runs.at_work.clear()
+        with desk.pipeline.attended("second"):
+            desk.pipeline.end_run("second", outcome, first)
+            assert runs.holds("second")
+        desk.pipeline.end_run("second", outcome, first)
+    assert runs.outcome("second") == outcome
+
+
+def test_a_session_that_broke_and_that_nobody_took_over_keeps_no_claim_alive(desk):
+    class Broken:
+        def __init__(self, attendance):
+            self.attendance, self.broken = attendance, True
+
+        def lives(self, *, at):
+            if self.broken:
+                self.broken = False
+                raise ServiceUnavailable("the mlops database", "the connection is closed")
+            return self.attendance.lives(at=at)
+
+    desk.world.runs.begin("second", ModelType.LAUNDRY, at=desk.world.clock.now())
+    with desk.pipeline.attended("second") as attendance:
+        desk.pipeline.end_run("second", "failed", Broken(attendance))
+    assert desk.world.runs.outcome("second") == "failed"
 
 
 def test_nothing_stays_on_trial_of_a_run_that_ended(desk):

@@ -31,6 +31,7 @@ _OPENVINO = "Check 'false' failed at src/frontends/common/src/frontend.cpp:53:\n
         RuntimeError("can't alloc"),
         RuntimeError("can't start new thread"),
         OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+        OSError("Unable to create file (errno = 12, error message = 'Cannot allocate memory')"),
     ],
     ids=lambda error: f"{type(error).__name__} {error}"[:60],
 )
@@ -39,6 +40,9 @@ def test_a_lack_of_memory_is_known_by_whatever_library_ran_into_it_also_when_ano
     wrapped = ValueError("a layer could not be called")
     wrapped.__cause__ = error
     assert lacked(wrapped)
+    while_handling = ValueError("a layer could not be called")
+    while_handling.__context__ = error
+    assert lacked(while_handling)
 
 
 def test_other_errors_are_none_and_another_machines_memory_is_not_ours():

@@ -364,6 +364,17 @@ def test_a_run_whose_trial_ended_it_asks_the_policy_like_any_other(ended):
     assert world.begin().rule == "tried"
 
 
+def test_airflow_does_not_go_on_with_a_run_that_a_process_works_at_by_hand_until_that_one_ends_or_dies():
+    world = begun()
+    with world.runs.attended("run-1") as by_hand:
+        by_hand.lives(at=world.clock.now())
+        with pytest.raises(RunBusy, match="goes on with it by hand, .*: clear this task when that has ended"):
+            resume_run(world.scheduling(), "run-1", LAUNDRY)
+    world.clock.at += LONGEST_SILENCE + timedelta(seconds=1)
+    resume_run(world.scheduling(), "run-1", LAUNDRY)
+    assert world.holder() == "run-1"
+
+
 def test_a_run_that_had_ended_waits_for_the_one_that_began_since():
     world = begun()
     world.runs.end("run-1", at=world.clock.now(), outcome="held")
