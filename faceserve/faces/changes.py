@@ -15,6 +15,8 @@ from faceserve.storage import Stores
 log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 600.0
+# So long a change is surely there: clocks may be five minutes apart.
+SURE_SECONDS = KEPT_SECONDS / 2
 # How late a change may be written whose key is older, because it was begun earlier or by a slow clock.
 _LATE_MILLISECONDS = 120_000
 _MAX_BYTES = 1 << 12
@@ -27,8 +29,9 @@ _SHOWN_DIGITS = 12
 class Change:
     """Of one `person`: `withdrawn`, who has no `name` any more, or somebody whose photo is to be looked at again.
 
-    `after` are the milliseconds of the newest change that an enrolment could know of when it began. It enrolls nobody
-    again who withdrew since, however late or early its key is: a store is slow, and clocks differ.
+    `after` are the milliseconds of the newest change that an enrolment could know of when it began, or those up to
+    which the log may have forgotten some that a replica remembers. It enrolls nobody again who withdrew since, however
+    late or early its key is: a store is slow, and clocks differ.
     """
 
     key: str
@@ -68,8 +71,10 @@ class ChangeLog:
         A store may take its time with it, and its caller be gone long since: raises `Withdrew` if the person withdrew
         meanwhile. That look is for the caller alone: a withdrawal that came after `after` counts, seen or not.
         """
-        # All that are there: a clock that is ahead would see none of the last minutes.
-        person, after = person_of(name), max(map(_milliseconds, self._keys(0)), default=0)
+        # All that are there: a clock that is ahead would see none of the last minutes. A millisecond before what may be
+        # forgotten, which is no more than five minutes ago by any clock.
+        person, forgotten = person_of(name), int((_now() - SURE_SECONDS) * 1000) - 1
+        after = max(forgotten, *map(_milliseconds, self._keys(0)), 0)
         yield
         self._tell(person, {"name": name, "withdrawn": False, "after": after})
         since = {key: change for key in self._keys(after) if person in key and (change := self._read(key))}
@@ -108,14 +113,12 @@ class ChangeLog:
 
     def tidy(self, known: Mapping[str, Change], keep: frozenset[str]) -> Mapping[str, Change]:
         """Forget what is older than ten minutes, but for withdrawals of the people in `keep`, of whom photos lie there
-        all the same. What is left.
+        all the same, that no other replica took out before those lay there. What is left.
         """
         old = (_now() - KEPT_SECONDS) * 1000
-        left = {
-            key: change
-            for key, change in known.items()
-            if _milliseconds(key) >= old or (change.withdrawn and change.person in keep)
-        }
+        left = {key: change for key, change in known.items() if _milliseconds(key) >= old}
+        if stay := {key for key in known.keys() - left.keys() if known[key].withdrawn and known[key].person in keep}:
+            left |= {key: known[key] for key in stay.intersection(self._keys(0))}
         for key in known.keys() - left.keys():
             self._source.delete(f"{self._prefix}{key}")
         return left

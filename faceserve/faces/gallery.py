@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from faceserve.engines.base import Images
 from faceserve.errors import BadPhoto, BadRequest, ObjectRefused, Refused, Withdrew
-from faceserve.faces.changes import KEPT_SECONDS, Change, ChangeLog, person_of, shown, withdrawn_of
+from faceserve.faces.changes import Change, ChangeLog, person_of, shown, withdrawn_of
 from faceserve.faces.features import FeatureExtractor, embedded_each
 from faceserve.faces.kept import KeptFaces, Known
 from faceserve.faces.names import name_in, named
@@ -22,8 +22,6 @@ from include.contract.identity import can_be_enrolled
 
 log = logging.getLogger(__name__)
 
-# Of changes older than half of the time they are kept, some may already be forgotten.
-LOG_SECONDS = KEPT_SECONDS / 2
 _AT_ONCE = 16
 _MAX_PHOTO_BYTES = 32 << 20
 # How far cosines may differ where vectors were transformed and not computed: as far as golden embeddings of faces may.

@@ -9,8 +9,9 @@ from functools import partial
 from weakref import WeakKeyDictionary
 
 from faceserve.errors import StorageUnavailable
+from faceserve.faces.changes import SURE_SECONDS
 from faceserve.faces.features import FeatureExtractor
-from faceserve.faces.gallery import LOG_SECONDS, Gallery
+from faceserve.faces.gallery import Gallery
 from faceserve.faces.kept import Known
 from faceserve.inference.batching import Batcher
 from faceserve.models.generation import Generation
@@ -114,7 +115,7 @@ class Knowledge:
         if before and before.known.revision == revision:
             return Looked(before.known, began)
         extractor, known = self._extractor(generation), None
-        if before and began - before.at < LOG_SECONDS:
+        if before and began - before.at < SURE_SECONDS:
             known = gallery.updated(extractor, revision, before.known)
         return Looked(known or gallery.known(extractor, revision, before.known if before else None), began)
 

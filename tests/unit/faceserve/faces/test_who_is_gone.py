@@ -178,6 +178,39 @@ def test_who_withdrew_by_a_clock_that_is_ahead_can_be_enrolled_again():
     assert doors.look_anew() == set(PHOTOS)
 
 
+@pytest.mark.parametrize("ahead_seconds", [-299, 0, 299])
+def test_who_is_enrolled_again_after_the_log_forgot_the_withdrawal_is_known_to_who_remembers_it(ahead_seconds):
+    """A replica's minute of listing comes before another one's, and meanwhile nobody else changes anything."""
+    doors = Doors()
+    doors.enrolling.withdraw("kim")
+    assert doors.look() == set(PHOTOS) - {"kim"}
+    with clock_ahead(changes.KEPT_SECONDS + 1):
+        doors.enrolling.listing(doors.seen.changes)
+        assert doors.told() == "" and doors.seen.changes
+    with clock_ahead(changes.KEPT_SECONDS + 1 + ahead_seconds):
+        doors.enrolling.enroll("kim", PHOTOS["kim"])
+    assert doors.look() == set(PHOTOS)
+
+
+@pytest.mark.parametrize("seconds", [1, 130, 310, 3600])
+def test_who_is_enrolled_again_is_known_however_long_nobody_changed_anything(seconds):
+    doors = Doors()
+    doors.enrolling.withdraw("kim")
+    with clock_ahead(seconds):
+        doors.enrolling.enroll("kim", PHOTOS["kim"])
+    assert doors.look() == set(PHOTOS)
+
+
+def test_a_withdrawal_that_another_replica_took_out_is_not_remembered_for_a_photo_that_came_later():
+    doors = Doors()
+    doors.enrolling.withdraw("kim")
+    doors.look()
+    with clock_ahead(changes.KEPT_SECONDS + 1):
+        doors.enrolling.listing(doors.seen.changes)
+        doors.store.objects["s3://faces/face/kim"] = PHOTOS["kim"]
+        assert doors.looking.listing(doors.seen.changes).left == {}
+
+
 @pytest.mark.parametrize("name", [None, "kim"])
 def test_what_an_earlier_build_told_of_somebody_goes_with_them(name):
     doors = Doors()
