@@ -90,7 +90,12 @@ def status(address: str, model: str, watch: bool, **doors: Any) -> None:
 def load_test(addresses: tuple[str, ...], photos: tuple[Path, ...], out: Path | None, **plan: Any) -> None:
     """Send photos to the replicas at ADDRESSES (host:port …) and say how they coped; exit status 1 if any failed."""
     from faceserve import load_test as load
+    from include.contract.certificate_files import CertificateFiles
 
+    try:
+        CertificateFiles(plan["ca"]).read()
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"--ca: {error}") from None
     bodies = [path.read_bytes() for path in photos] or [load.sample_photo()]
     started = time.monotonic()
     requests = load.run(load.Plan(addresses, photos=bodies, **plan))

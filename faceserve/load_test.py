@@ -20,6 +20,7 @@ from tritonclient.grpc import service_pb2_grpc as oip_grpc
 
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
+from include.contract.certificate_files import CertificateFiles
 from include.contract.preprocessing import INPUT_PIXELS, to_input
 
 _TIMEOUT_SECONDS = 10.0
@@ -145,7 +146,7 @@ def _channels(plan: Plan) -> list[grpc.aio.Channel]:
 def _channel(target: str, options: list[tuple[str, Any]], ca: Path | None) -> grpc.aio.Channel:
     if ca is None:
         return grpc.aio.insecure_channel(target, options=options)
-    credentials = grpc.ssl_channel_credentials(ca.read_bytes())
+    credentials = grpc.ssl_channel_credentials(CertificateFiles(ca).read().authority)
     return grpc.aio.secure_channel(target, credentials, options=options)
 
 

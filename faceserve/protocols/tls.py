@@ -2,16 +2,15 @@
 
 import logging
 import ssl
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 
-log = logging.getLogger(__name__)
+from include.contract.certificate_files import CertificateFiles, Pem, Watched
 
-_Stamp = tuple[tuple[int, int, int], ...]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,24 +23,33 @@ class Tls:
 
     def credentials(self) -> grpc.ServerCredentials:
         """For gRPC. Raises `ValueError` for files that are no pair."""
-        files = _Files(self)
+        watched = Watched(self._files)
 
         def newer() -> Any:
-            return self._configuration() if files.changed() else None
+            pem = watched.newer()
+            return _configuration(pem) if pem else None
 
-        return grpc.dynamic_ssl_server_credentials(self._configuration(), newer, self.client_ca is not None)
+        pem = watched.newer()
+        if pem is None:
+            raise ValueError(watched.fault)
+        return grpc.dynamic_ssl_server_credentials(_configuration(pem), newer, self.client_ca is not None)
 
     def context(self) -> ssl.SSLContext:
         """For HTTP, where no client shows a certificate. Raises `ValueError` for files that are no pair."""
-        files = _Files(self)
-        current = [self._context()]
+        watched = Watched(self._files)
+        if watched.newer() is None:
+            raise ValueError(watched.fault)
+        made = self._context()
+        current = [made]
 
         def newest(connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
-            if files.changed():
-                current[0] = self._context()
+            if watched.newer():
+                try:
+                    current[0] = self._context()
+                except ValueError as error:
+                    log.warning("the certificate of before goes on: %s", error)
             connection.context = current[0]
 
-        made = self._context()
         made.sni_callback = newest
         return made
 
@@ -49,58 +57,24 @@ class Tls:
     def whole(self) -> bool:
         """Whether the files are a pair as they lie there; the ports go on with the last ones that were."""
         try:
-            self.demand_pair()
-        except (OSError, ssl.SSLError):
+            self._files.read()
+        except (OSError, ValueError):
             return False
         return True
 
-    def demand_pair(self) -> None:
-        """Raises `OSError` or `ssl.SSLError`."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, self.key)
-        if self.client_ca:
-            context.load_verify_locations(self.client_ca)
-
-    def _configuration(self) -> grpc.ServerCertificateConfiguration:
-        authority = self.client_ca.read_bytes() if self.client_ca else None
-        return grpc.ssl_server_certificate_configuration(
-            [(self.key.read_bytes(), self.certificate.read_bytes())], authority
-        )
+    @property
+    def _files(self) -> CertificateFiles:
+        return CertificateFiles(self.client_ca, self.certificate, self.key)
 
     def _context(self) -> ssl.SSLContext:
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         made.minimum_version = ssl.TLSVersion.TLSv1_2
-        made.load_cert_chain(self.certificate, self.key)
+        try:
+            made.load_cert_chain(self.certificate, self.key)
+        except OSError as error:
+            raise ValueError(f"{self.certificate} and {self.key} are no certificate and its key: {error}") from error
         return made
 
 
-class _Files:
-    """Whether there is another pair than before, at each handshake; half of a new one counts as none."""
-
-    def __init__(self, tls: Tls) -> None:
-        self._tls = tls
-        self._lock = threading.Lock()
-        try:
-            self._seen = self._stamp()
-            self._tls.demand_pair()
-        except (OSError, ssl.SSLError) as error:
-            raise ValueError(f"{tls.certificate} and {tls.key} are no certificate and its key: {error}") from error
-
-    def changed(self) -> bool:
-        with self._lock:
-            try:
-                stamp = self._stamp()
-                if stamp == self._seen:
-                    return False
-                self._tls.demand_pair()
-            except (OSError, ssl.SSLError) as error:
-                log.warning("%s goes on being used as it was: %s", self._tls.certificate, error)
-                return False
-            self._seen = stamp
-        log.info("%s is a new certificate", self._tls.certificate)
-        return True
-
-    def _stamp(self) -> _Stamp:
-        paths = (self._tls.certificate, self._tls.key, self._tls.client_ca)
-        found = [path.stat() for path in paths if path]
-        return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in found)
+def _configuration(pem: Pem) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([pem.pair] if pem.pair else [], pem.authority)

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,9 @@ from typing import Any, Self
 
 import grpc
 
+from include.contract.certificate_files import CertificateFiles, Watched
 from include.contract.portable import Portable
 from include.contract.tracing import HEADER, traceparent
-
-log = logging.getLogger(__name__)
 
 _MAX_MESSAGE_BYTES = 34 * 1024 * 1024
 # Nearly every call of both services is idempotent, so a call that may or may not have arrived can be repeated.
@@ -80,15 +79,8 @@ class ClientTls:
         return cls(server_ca, certificate, key) if server_ca else None
 
     @property
-    def files(self) -> list[Path]:
-        return [path for path in (self.server_ca, self.certificate, self.key) if path]
-
-    def credentials(self) -> grpc.ChannelCredentials:
-        return grpc.ssl_channel_credentials(
-            self.server_ca.read_bytes(),
-            self.key.read_bytes() if self.key else None,
-            self.certificate.read_bytes() if self.certificate else None,
-        )
+    def files(self) -> CertificateFiles:
+        return CertificateFiles(self.server_ca, self.certificate, self.key)
 
 
 class Replicas:
@@ -108,8 +100,10 @@ class Replicas:
         if tls and tls.server_name:
             self._options.append(("grpc.ssl_target_name_override", tls.server_name))
         self.addresses = list(addresses)
-        self._tls, self._stamp = tls, _stamp(tls)
-        self._channels = self._opened()
+        self._certificates = Watched(tls.files) if tls else None
+        self._opening = threading.Lock()
+        self._channels: list[grpc.Channel] = []
+        self._current()
         self._turn = itertools.count()
         self._metadata: tuple[tuple[str, str], ...] = (("authorization", f"Bearer {token}"),) if token else ()
         self._timeout_seconds = timeout_seconds
@@ -124,25 +118,26 @@ class Replicas:
         for channel in self._channels:
             channel.close()
 
-    def _opened(self) -> list[grpc.Channel]:
-        if self._tls is None:
-            return [grpc.insecure_channel(address, self._options) for address in self.addresses]
-        credentials = self._tls.credentials()
-        return [grpc.secure_channel(address, credentials, self._options) for address in self.addresses]
-
     def _current(self) -> list[grpc.Channel]:
-        """The channels, others once the files of TLS are. Calls that run go on over those of before."""
-        try:
-            if (stamp := _stamp(self._tls)) != self._stamp:
-                self._channels, self._stamp = self._opened(), stamp
-        except OSError as error:
-            log.info("certificates are read again at the next call: %s", error)
-        return self._channels
+        """The channels, others once the files of TLS are. Calls that run go on over those of before, and so do all
+        while the files are of no use; none where they never were of any.
+        """
+        with self._opening:
+            if self._certificates is None:
+                self._channels = self._channels or [grpc.insecure_channel(one, self._options) for one in self.addresses]
+            elif (pem := self._certificates.newer()) is not None:
+                credentials = grpc.ssl_channel_credentials(pem.authority, *(pem.pair or ()))
+                self._channels = [grpc.secure_channel(one, credentials, self._options) for one in self.addresses]
+            return self._channels
+
+    def _unopened(self, address: str) -> FaceserveError:
+        """Why there is no channel."""
+        return FaceserveError(address, "UNAVAILABLE", self._certificates.fault if self._certificates else "")
 
     def call(self, method: Method, request: Any, timeout_seconds: float | None = None) -> Any:
         """The first answer. Raises `FaceserveError`."""
         first, channels = next(self._turn), self._current()
-        error: FaceserveError | None = None
+        error = None if channels else self._unopened(self.addresses[0])
         for offset in range(len(channels)):
             index = (first + offset) % len(channels)
             try:
@@ -169,18 +164,15 @@ class Replicas:
         answer.
         """
         answers: dict[str, Any] = {}
-        for address, channel in zip(self.addresses, self._current(), strict=True):
+        channels = self._current()
+        if not channels:
+            return {one: self._unopened(one) for one in self.addresses}
+        for address, channel in zip(self.addresses, channels, strict=True):
             try:
                 answers[address] = method(channel)(request, timeout=timeout_seconds, metadata=self._said())
             except grpc.RpcError as failure:
                 answers[address] = refused(address, failure)
         return answers
-
-
-def _stamp(tls: ClientTls | None) -> tuple[tuple[int, int, int], ...]:
-    """Of the files' content. Raises `OSError` where one is missing."""
-    found = [path.stat() for path in (tls.files if tls else ())]
-    return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in found)
 
 
 def refused(address: str, failure: grpc.RpcError) -> FaceserveError:
