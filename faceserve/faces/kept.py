@@ -2,16 +2,17 @@
 
 By the objects a replica that starts embeds only who came since. They hold what the base network says, so that the heads
 of all its versions turn it. Each holds a few people: whoever withdraws takes the objects along that they are in, and
-little of what took long.
+little of what took long. What nobody used for two weeks goes.
 """
 
 import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
@@ -29,6 +30,9 @@ _FEW, _FEW_SHARE = 64, 0.02
 # 256 shards: with 100 000 people a withdrawal takes 400 of them along, who are embedded again in seconds.
 _SHARD_DIGITS = 2
 _READ_AT_ONCE = 8
+# In a network's folder: the name of an object that says on which day a replica last knew faces by it.
+_USED = "used-"
+_UNUSED_DAYS = 14
 _OF_NO_REVISION = "as it was kept"
 
 Left = Callable[[], Collection[str] | None]
@@ -62,13 +66,15 @@ class KeptFaces:
         """In the embeddings of a version; None where nothing is kept of its network. Raises `StorageUnavailable`."""
         if projection is None or not self._prefix:
             return None
-        marks = self._source.marks(self._folder(projection))
+        folder = self._folder(projection)
+        marks = self._objects_for(folder)
         # A start waits for them, and a store takes its time for each.
         with ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="kept") as reading:
-            shards = list(reading.map(self._read, marks.keys(), marks.values()))
-        fitting = [one for one in shards if one and one.faces.vectors.shape[1] == len(projection.matrix)]
+            objects = list(reading.map(self._read, marks.keys(), marks.values()))
+        fitting = [one for one in objects if one and one.faces.vectors.shape[1] == len(projection.matrix)]
         if not fitting:
             return None
+        self._note_use(folder)
         people = [who for one in fitting for who in one.faces.identities]
         faces = VectorComparisonEngine(people, np.concatenate([one.faces.vectors for one in fitting]))
         photos = {uri: mark for one in fitting for uri, mark in one.marks.items()}
@@ -79,52 +85,95 @@ class KeptFaces:
 
         `known` may have become old meanwhile: who `left` since is in nothing that stays. Raises `StorageUnavailable`.
         """
-        if projection is None or not self._prefix or (gone := left()) is None:
+        if projection is None or not self._prefix:
             return
         folder, marks = self._folder(projection), self._by_shard(known.marks)
+        self._note_use(folder)
+        if (gone := left()) is None:
+            return
         rows: dict[str, list[int]] = defaultdict(list)
         for row, who in enumerate(known.faces.identities):
             rows[_shard(person_of(who))].append(row)
         leaving = {_shard(person) for person in gone}
         due = sorted(self._due(folder, {shard: marks[shard] for shard in rows if shard not in leaving}))
-        base = known.faces.turned(np.asarray(np.linalg.inv(projection.matrix), np.float64)) if due else known.faces
+        if not due:
+            return
+        to_base = np.asarray(np.linalg.inv(projection.matrix), np.float64)
         for shard in due:
-            people = [base.identities[row] for row in rows[shard]]
-            faces = VectorComparisonEngine(people, base.vectors[rows[shard]])
+            people = [known.faces.identities[row] for row in rows[shard]]
+            faces = VectorComparisonEngine(people, known.faces.vectors[rows[shard]]).turned(to_base)
             self._write(f"{folder}{shard}", Known(marks=marks[shard], faces=faces))
         # Whoever withdrew meanwhile may have deleted what they are in before it was there.
         since = left()
         for shard in due if since is None else map(_shard, since):
-            self._source.delete(f"{folder}{shard}")
+            self._delete(f"{folder}{shard}")
 
     def forget(self, person: str) -> None:
         """Nothing is kept of this one, by `person_of`, of whatever network. Raises `StorageUnavailable`."""
-        # What an earlier build kept of everybody in one object is no shard.
-        self._forget(lambda uri: (name := uri.rpartition("/")[2]) == _shard(person) or len(name) != _SHARD_DIGITS)
+        for uri in self._source.names(self._prefix, self._prefix) if self._prefix else ():
+            # What an earlier build kept of everybody in one object is no shard.
+            if not _says_use(uri) and (_name(uri) == _shard(person) or not _is_shard(_name(uri))):
+                self._delete(uri)
 
     def forget_gone(self, known: Known) -> None:
-        """Of whatever network, nothing stays that holds somebody whose photo is there no more, who or whatever took it.
+        """Of whatever network, nothing stays that holds somebody whose photo is there no more, who or whatever took it,
+        and nothing of one that no replica used for two weeks.
 
         Raises `StorageUnavailable`.
         """
-        for uri, mark in self._source.marks(self._prefix).items() if self._prefix else ():
-            held = self._held(uri, mark)
-            if held is None or held.keys() - known.marks.keys():
-                self._source.delete(uri)
+        there = self._source.marks(self._prefix) if self._prefix else {}
+        for uri in list(self._seen):
+            if uri not in there:
+                self._seen.pop(uri, None)
+        unused = self._unused(there)
+        for uri, mark in there.items():
+            if self._network(uri) in unused:
+                self._delete(uri)
+            elif not _says_use(uri):
+                held = self._held(uri, mark)
+                if held is None or _says_more(held, known.marks):
+                    self._delete(uri)
 
-    def _forget(self, takes: Callable[[str], bool]) -> None:
-        for uri in self._source.names(self._prefix, self._prefix) if self._prefix else ():
-            if takes(uri):
-                self._source.delete(uri)
+    def _note_use(self, folder: str) -> None:
+        """Once a day."""
+        today = f"{folder}{_USED}{_today().isoformat()}"
+        days = self._source.names(f"{folder}{_USED}", f"{folder}{_USED}")
+        if today not in days:
+            self._source.write(today, b"used")
+        for day in days:
+            if day < today:
+                self._source.delete(day)
+
+    def _unused(self, there: Iterable[str]) -> set[str]:
+        """The networks that nobody used for long; of which nothing says so, as of an earlier build's, counts from now
+        on.
+        """
+        last: dict[str, str] = {}
+        for uri in there:
+            network = self._network(uri)
+            last[network] = max(last.get(network, ""), _name(uri) if _says_use(uri) else "")
+        for network in (network for network, day in last.items() if not day):
+            self._note_use(f"{self._prefix}{network}/")
+        oldest = f"{_USED}{(_today() - timedelta(_UNUSED_DAYS)).isoformat()}"
+        return {network for network, day in last.items() if day and day < oldest}
+
+    def _network(self, uri: str) -> str:
+        return uri.removeprefix(self._prefix).partition("/")[0]
+
+    def _objects_for(self, folder: str) -> Mapping[str, str]:
+        """The shards; before there are any, what an earlier build kept in one object."""
+        there = self._source.marks(folder.removesuffix("/"))
+        shards = {uri: mark for uri, mark in there.items() if uri.startswith(folder) and not _says_use(uri)}
+        return shards or {uri: mark for uri, mark in there.items() if f"{uri}/" == folder}
 
     def _due(self, folder: str, marks: Mapping[str, Mapping[str, str]]) -> set[str]:
         there = self._source.marks(folder)
-        held = {uri.removeprefix(folder): self._held(uri, mark) for uri, mark in there.items()}
+        held = {_name(uri): self._held(uri, mark) for uri, mark in there.items() if _is_shard(_name(uri))}
         due: set[str] = set()
         changed: dict[str, int] = {}
         for shard, mine in marks.items():
             theirs = held.get(shard)
-            if theirs is None or theirs.keys() - mine.keys():
+            if theirs is None or _says_more(theirs, mine):
                 due.add(shard)
             elif many := sum(theirs.get(uri) != mark for uri, mark in mine.items()):
                 changed[shard] = many
@@ -133,14 +182,17 @@ class KeptFaces:
 
     def _held(self, uri: str, mark: str) -> Mapping[str, str] | None:
         """The marks in an object that the store marks so; None for one that says nothing."""
-        if self._seen.get(uri, ("",))[0] != mark and self._read(uri, mark) is None:
-            return None
-        return self._seen[uri][1]
+        of_mark, marks = self._seen.get(uri, ("", {}))
+        if of_mark == mark:
+            return marks
+        found = self._read(uri, mark)
+        return found.marks if found else None
 
     def _read(self, uri: str, mark: str) -> Known | None:
         try:
             found = self._from_bytes(self._source.read(uri))
-            if {_shard(person_of(who)) for who in found.faces.identities} - {uri.rpartition("/")[2]}:
+            shards = {_shard(person_of(who)) for who in found.faces.identities}
+            if shards - {_name(uri)} and "/" in uri.removeprefix(self._prefix):
                 raise ValueError("it is no shard")
         except FileNotFoundError:
             return None
@@ -149,6 +201,10 @@ class KeptFaces:
             return None
         self._seen[uri] = mark, found.marks
         return found
+
+    def _delete(self, uri: str) -> None:
+        self._source.delete(uri)
+        self._seen.pop(uri, None)
 
     def _write(self, uri: str, base: Known) -> None:
         body = self._to_bytes(base)
@@ -186,6 +242,27 @@ class KeptFaces:
 
 def _shard(person: str) -> str:
     return person[:_SHARD_DIGITS]
+
+
+def _name(uri: str) -> str:
+    return uri.rpartition("/")[2]
+
+
+def _is_shard(name: str) -> bool:
+    return len(name) == _SHARD_DIGITS
+
+
+def _says_use(uri: str) -> bool:
+    return _name(uri).startswith(_USED)
+
+
+def _says_more(theirs: Mapping[str, str], ours: Mapping[str, str]) -> bool:
+    """Not by a difference of keys, which goes through all of ours."""
+    return any(uri not in ours for uri in theirs)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _sum(body: bytes) -> bytes:

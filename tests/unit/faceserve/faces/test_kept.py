@@ -41,7 +41,7 @@ class Store(FolderSource):
         return super().read(uri, at_most_bytes)
 
     def write(self, uri, body):
-        if uri.startswith(KEPT):
+        if uri.startswith(KEPT) and "/used-" not in uri:
             self.written += 1
             happens, self.on_write = self.on_write, None
             if happens:
@@ -61,7 +61,8 @@ class World:
         self.kept.keep(by, known, lambda: left)
 
     def there(self):
-        return self.store.names(KEPT, "")
+        """But for what says when it was used."""
+        return [uri for uri in self.store.names(KEPT, "") if "/used-" not in uri]
 
     def all_that_is_kept(self):
         return b"".join(self.store.objects[uri] for uri in self.there())
@@ -193,6 +194,22 @@ def test_nor_who_withdraws_while_it_is_written(world, gallery):
     assert world.store.written == 3 and set(world.another().read(head).faces.identities) == {"lee", "park"}
     keep(gallery, head, gallery.known(BY_COLOUR, gallery.revision(), found))
     assert set(world.another().read(head).faces.identities) == {"lee", "park"}
+
+
+def test_where_nobody_can_say_who_withdrew_while_it_was_written_nothing_of_it_stays(world):
+    answers = iter([frozenset(), None])
+    world.kept.keep(HEAD, known(40)[0], lambda: next(answers))
+    assert world.store.written and world.there() == []
+
+
+def test_who_withdrew_cannot_be_said_where_the_log_does_not_tell_what_led_to_its_revision(world, gallery):
+    head, found = of_three(gallery)
+    gallery.withdraw("kim")
+    assert gallery.left_since(found) == {person_of("kim")}
+    world.store.write("s3://faces/face.revision", b"of a change that was forgotten")
+    assert gallery.left_since(found) is None
+    keep(gallery, head, found)
+    assert world.there() == []
 
 
 def test_who_is_enrolled_meanwhile_takes_nothing_from_what_is_kept(world, gallery):
