@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing import forkserver
+from multiprocessing import forkserver, util
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -79,11 +79,13 @@ class ChildVetting:
         """
         try:
             self._ready()
-        except DiskUnusable as error:
+        except (DiskUnusable, NoVerdict) as error:
             log.warning("%s", error)
 
     def _ready(self) -> None:
-        """Raises `DiskUnusable`: the process's socket has its place in a folder."""
+        """Raises `DiskUnusable`: the process's socket has its place in a folder; `NoVerdict` while that is gone and a
+        model is still tried by what was reached there.
+        """
         # The first import lowers the priority of that process and, with it, of all that are forked from it.
         forkserver.set_forkserver_preload(
             [_LOWEST_PRIORITY, __name__, f"faceserve.engines.{self.examination.engine}_engine", "boto3"]
@@ -91,6 +93,7 @@ class ChildVetting:
         with _BEGINNING:
             usual, tempfile.tempdir = tempfile.tempdir, tempfile.tempdir or scratch_folder()
             try:
+                _reach_again()
                 forkserver.ensure_running()
             except OSError as error:
                 raise DiskUnusable(f"no process can be started that tries models out: {error}") from error
@@ -104,7 +107,10 @@ class ChildVetting:
         ours, theirs = context.Pipe(duplex=False)
         allowed = replace(self, memory_bytes=self._allowed_bytes(), room=room_bytes)
         child = context.Process(target=_vet, args=(theirs, allowed, model, origin), daemon=True)
-        child.start()
+        try:
+            child.start()
+        except OSError as error:
+            raise NoVerdict(f"no process can be started that tries the model out: {error}") from error
         theirs.close()
         try:
             self._await_files(ours, child, go_on)
@@ -158,6 +164,24 @@ class ChildVetting:
                 raise NoVerdict(
                     f"the machine is too busy to try a model: {spent.seconds:.0f} s of work are not done yet"
                 )
+
+
+def _reach_again() -> None:
+    """Where somebody cleared away the process's socket, or the folder that `multiprocessing` makes once for it, the
+    process ends, so that the next one has its own. Raises `NoVerdict` while a model is still tried by it, or `OSError`.
+    """
+    folder = Path(util.get_temp_dir())
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700)
+    # There is no other way to ask for its socket, nor to have it end.
+    address, stop = (getattr(forkserver._forkserver, name) for name in ("_forkserver_address", "_stop"))
+    if address is None or Path(address).exists():
+        return
+    if multiprocessing.active_children():
+        raise NoVerdict("the way to the process that tries models out is gone, and one is still tried by it")
+    with suppress(FileNotFoundError):
+        # In the end it takes the socket away, which is gone.
+        stop()
 
 
 def _heard(ours: Connection) -> _Word | None:

@@ -10,6 +10,8 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import util
+from pathlib import Path
 
 import psutil
 import pytest
@@ -104,6 +106,35 @@ def test_a_good_candidate_is_loaded_and_its_pace_is_known(load):
     generation = load().generation
     assert generation.labels == ("양호", "불량")
     assert generation.cpu_ms > 0
+
+
+def clear_away(what):
+    folder = Path(util.get_temp_dir())
+    for socket in folder.iterdir():
+        socket.unlink()
+    if what == "folder":
+        folder.rmdir()
+
+
+@pytest.mark.parametrize("what", ["folder", "socket"])
+def test_a_candidate_is_tried_though_somebody_cleared_away_what_the_one_before_was_started_through(load, what):
+    load()
+    clear_away(what)
+    for _ in range(2):
+        assert load().generation.labels == ("양호", "불량")
+    assert multiprocessing.active_children() == []
+
+
+def test_but_not_while_another_one_is_tried_which_would_end_as_if_it_had_crashed(load):
+    load()
+
+    def go_on():
+        clear_away("folder")
+        load()
+
+    with pytest.raises(NoVerdict, match="one is still tried"):
+        load(mischief="hang", seconds=3000.0, go_on=go_on)
+    assert load().generation.labels == ("양호", "불량")
 
 
 def test_the_child_says_why_a_candidate_is_refused(load):
