@@ -6,8 +6,11 @@ has a third of its time left. A renewed certificate keeps its key: who reads bot
 With `--revoke` everybody gets another key from another authority, and nothing of before opens anything.
 """
 
+import fcntl
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,16 +44,26 @@ ASKING = "clients"
 CERTIFICATE, KEY, TRUSTED = "tls.crt", "tls.key", "ca.crt"
 
 _ALWAYS = ("localhost", "127.0.0.1")
+_TRIES = 10
+
+
+class OvertakenError(RuntimeError):
+    """An owner has other files than were read: somebody else changed them meanwhile."""
 
 
 class Store(Protocol):
-    """Where the files of an owner are kept."""
+    """Where the files of an owner are kept. Two may be at work: what renews certificates, and who revokes them."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Waits until nobody else changes anything; where a store cannot know, `write` notices it instead."""
 
     def read(self, owner: str) -> Mapping[str, bytes]:
         """By name; empty where there are none yet."""
 
-    def write(self, owner: str, files: Mapping[str, bytes]) -> None:
-        """In the order given, which leads through no state that a reader could not use."""
+    def write(self, owner: str, files: Mapping[str, bytes], there: Mapping[str, bytes]) -> None:
+        """In the order given, which leads through no state that a reader could not use. Raises `OvertakenError` where
+        the owner no longer has what was `there`.
+        """
 
 
 @dataclass(frozen=True)
@@ -59,12 +72,24 @@ class Folders:
 
     root: Path
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """The folder itself is locked: it is on the volume that all share who may change something."""
+        (self.root / AUTHORITY).mkdir(parents=True, exist_ok=True)
+        folder = os.open(self.root / AUTHORITY, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
     def read(self, owner: str) -> Mapping[str, bytes]:
         files = [self.root / owner / name for name in (KEY, TRUSTED, CERTIFICATE)]
         return {file.name: file.read_bytes() for file in files if file.exists()}
 
-    def write(self, owner: str, files: Mapping[str, bytes]) -> None:
-        there = self.read(owner)
+    def write(self, owner: str, files: Mapping[str, bytes], there: Mapping[str, bytes]) -> None:
+        if self.read(owner) != there:
+            raise OvertakenError(owner)
         for name, body in files.items():
             if body != there.get(name):
                 whole_files.write(self.root / owner / name, body, mode=0o600 if name == KEY else 0o644)
@@ -75,20 +100,38 @@ def keep(store: Store, names: Sequence[str], now: datetime, *, revoke: bool = Fa
     holders = (Holder(SERVER, (*_ALWAYS, *names)), *(Holder(one) for one in CALLERS))
     # Before anything is changed.
     _ = [one.alternatives for one in holders]
-    authority = _written(store, new_authority(now)) if revoke else _authority(store, now)
+    changed: dict[str, None] = {}
+    for _ in range(_TRIES):
+        # Who is overtaken reads anew.
+        with suppress(OvertakenError), store.alone():
+            _renew(store, holders, now, changed, revoke=revoke)
+            return list(changed)
+    raise CertificateError(
+        "somebody else goes on changing the certificates: see to it that only one does, and try again"
+    )
+
+
+def _renew(store: Store, holders: Sequence[Holder], now: datetime, changed: dict[str, None], *, revoke: bool) -> None:
+    """Whoever got something new is in `changed`. Raises `OvertakenError`."""
+    # The authority last: whoever replaces it changes the others' files after that, so those of a later one are never
+    # taken for ones that this one has to renew.
+    there = {owner: store.read(owner) for owner in (*(one.owner for one in holders), ASKING, AUTHORITY)}
+    authority = new_authority(now) if revoke else _authority(there, now)
+    if (files := _files(authority)) != there[AUTHORITY]:
+        store.write(AUTHORITY, files, there[AUTHORITY])
     wanted: dict[str, Mapping[str, bytes]] = {
-        **{one.owner: _kept(store.read(one.owner), authority, one, now) for one in holders},
+        **{one.owner: _kept(there[one.owner], authority, one, now) for one in holders},
         ASKING: {TRUSTED: pem(*authority.trusted)},
     }
-    changed = [owner for owner, files in wanted.items() if files != store.read(owner)]
-    for owner in changed:
-        store.write(owner, wanted[owner])
-    return changed
+    for owner, files in wanted.items():
+        if files != there[owner]:
+            store.write(owner, files, there[owner])
+            changed[owner] = None
 
 
-def _authority(store: Store, now: datetime) -> Authority:
+def _authority(there: Mapping[str, Mapping[str, bytes]], now: datetime) -> Authority:
     """The one that there is, or a new one where it ends soon."""
-    found = store.read(AUTHORITY)
+    found = there[AUTHORITY]
     try:
         trusted = x509.load_pem_x509_certificates(found[TRUSTED]) if TRUSTED in found else []
         current = _lasting(found, trusted, now)
@@ -98,24 +141,23 @@ def _authority(store: Store, now: datetime) -> Authority:
             "which nobody trusts until he has its certificate"
         ) from error
     if current is None:
-        return _written(store, new_authority(now, trusted))
-    needed = [one for one in trusted if one == current.certificate or _is_needed(one, current, store, now)]
-    return current if needed == trusted else _written(store, replace(current, trusted=needed))
+        return new_authority(now, trusted)
+    shown = [one for owner in (SERVER, *CALLERS) for one in _certificates(there[owner])]
+    needed = [one for one in trusted if one == current.certificate or _is_needed(one, current, shown, now)]
+    return replace(current, trusted=needed)
 
 
-def _written(store: Store, authority: Authority) -> Authority:
-    files = {KEY: private(authority.key), TRUSTED: pem(*authority.trusted), CERTIFICATE: pem(authority.certificate)}
-    store.write(AUTHORITY, files)
-    return authority
+def _files(authority: Authority) -> Mapping[str, bytes]:
+    return {KEY: private(authority.key), TRUSTED: pem(*authority.trusted), CERTIFICATE: pem(authority.certificate)}
 
 
-def _is_needed(before: x509.Certificate, current: Authority, store: Store, now: datetime) -> bool:
+def _is_needed(before: x509.Certificate, current: Authority, shown: Sequence[x509.Certificate], now: datetime) -> bool:
     """Whether a certificate of an earlier authority may still be shown: it is somebody's, or was when the present one
     was made, and is in the memory of a program that reads its files at its start.
     """
     if now < current.certificate.not_valid_before_utc + MONTHS:
         return True
-    return any(issued(one, before) for owner in (SERVER, *CALLERS) for one in _certificates(store.read(owner)))
+    return any(issued(one, before) for one in shown)
 
 
 def _certificates(files: Mapping[str, bytes]) -> list[x509.Certificate]:

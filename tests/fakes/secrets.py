@@ -12,22 +12,35 @@ _MERGED = "application/strategic-merge-patch+json"
 
 
 class SecretsApi:
-    """`data` is that of each Secret by its name, as the API says it; `asked` are verbs with the Secret's name."""
+    """`data` is that of each Secret by its name, as the API says it; `asked` are verbs with the Secret's name.
+
+    A patch that names a version changes that one alone, and what is there is not made again: else there is a conflict.
+    """
 
     def __init__(self) -> None:
         self.data: dict[str, dict[str, str]] = {}
         self.asked: list[tuple[str, str]] = []
+        self.versions: dict[str, int] = {}
         self.url = ""
 
     def answer(self, verb: str, name: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.asked.append((verb, name))
-        if verb == "create":
-            self.data[name] = body["data"]
-        elif name not in self.data:
-            return 404, {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}
-        elif verb == "patch":
-            self.data[name] |= body["data"]
-        return 200, {"kind": "Secret", "metadata": {"name": name}, "data": self.data[name]}
+        if verb != "create" and name not in self.data:
+            return _failed(404, "NotFound")
+        version = str(self.versions.get(name, 0))
+        if verb == "create" and name in self.data:
+            return _failed(409, "AlreadyExists")
+        if verb == "patch" and body.get("metadata", {}).get("resourceVersion", version) != version:
+            return _failed(409, "Conflict")
+        if verb in ("create", "patch"):
+            self.data[name] = self.data.get(name, {}) | body["data"]
+            self.versions[name] = self.versions.get(name, 0) + 1
+        metadata = {"name": name, "resourceVersion": str(self.versions[name])}
+        return 200, {"kind": "Secret", "metadata": metadata, "data": self.data[name]}
+
+
+def _failed(code: int, reason: str) -> tuple[int, dict[str, Any]]:
+    return code, {"kind": "Status", "status": "Failure", "reason": reason, "code": code}
 
 
 @contextmanager

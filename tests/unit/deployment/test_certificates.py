@@ -2,7 +2,9 @@
 
 import re
 import stat
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 
 import pytest
 import yaml
@@ -25,6 +27,7 @@ from include.stack.certificates import (
     TRUSTED,
     CertificateError,
     Folders,
+    OvertakenError,
     keep,
     main,
 )
@@ -48,10 +51,15 @@ class Remembered:
     def __init__(self):
         self.files = {}
 
+    def alone(self):
+        return nullcontext()
+
     def read(self, owner):
         return dict(self.files.get(owner, {}))
 
-    def write(self, owner, files):
+    def write(self, owner, files, there):
+        if self.read(owner) != there:
+            raise OvertakenError(owner)
         self.files[owner] = {**self.files.get(owner, {}), **files}
 
 
@@ -165,6 +173,32 @@ def test_a_change_of_the_authority_that_was_cut_off_is_made_again(store, written
     assert all_trust(store, later) and before[TRUSTED] in store.read(ASKING)[TRUSTED]
 
 
+def test_after_a_change_of_the_authority_keys_are_kept_however_long_nobody_looked(store):
+    keep(store, NAMES, NOW)
+    changes = NOW + timedelta(days=3650 * 2 // 3 + 1)
+    keep(store, NAMES, changes - timedelta(days=1))
+    given = {owner: store.read(owner)[KEY] for owner in HOLDERS}
+    keep(store, NAMES, changes)
+    assert keep(store, NAMES, changes + timedelta(days=200)) == [*HOLDERS]
+    assert {owner: store.read(owner)[KEY] for owner in HOLDERS} == given
+
+
+def test_an_authority_of_which_nobody_has_a_certificate_any_more_is_trusted_until_its_last_one_has_ended(store):
+    """A program that reads its files at its start still shows one that is in nobody's files."""
+    keep(store, NAMES, NOW)
+    before = store.read(AUTHORITY)[CERTIFICATE]
+    changes = NOW + timedelta(days=3650 * 2 // 3 + 1)
+    keep(store, NAMES, changes - timedelta(days=1))
+    for owner in HOLDERS:
+        for file in (store.root / owner).iterdir():
+            file.unlink()
+    for days in range(0, 90, 29):
+        keep(store, NAMES, changes + timedelta(days=days))
+        assert all(before in store.read(owner)[TRUSTED] for owner in (*HOLDERS, ASKING))
+    keep(store, NAMES, changes + timedelta(days=91))
+    assert not [owner for owner in (*HOLDERS, ASKING) if before in store.read(owner)[TRUSTED]]
+
+
 def test_an_authority_that_was_thrown_away_is_trusted_by_nobody(store):
     keep(store, NAMES, NOW)
     before = store.read(AUTHORITY)[CERTIFICATE]
@@ -228,6 +262,43 @@ def test_what_was_revoked_opens_nothing_and_no_key_of_then_is_used_again(store):
         assert not [one for one in shown.values() if issued(one, own)]
         assert own not in x509.load_pem_x509_certificates(trusted)
     assert keep(store, NAMES, NOW) == []
+
+
+def assert_revoked(store, leaked, trusted, now):
+    """No key of then is used, nobody trusts whom all trusted then, and all is well."""
+    assert not keys(store) & leaked and all_trust(store, now)
+    for owner in (*HOLDERS, ASKING):
+        assert trusted not in store.read(owner)[TRUSTED]
+    assert keep(store, NAMES, now) == []
+
+
+class Meeting(Folders):
+    """Whoever reads the files of `owner` first meets `other`, which does what it can until then."""
+
+    def meet(self, owner, other):
+        object.__setattr__(self, "meets", (owner, other))
+
+    def read(self, owner):
+        found = super().read(owner)
+        met, other = getattr(self, "meets", ("", None))
+        if owner == met:
+            object.__setattr__(self, "meets", ("", None))
+            other.start()
+            # It ends now, or waits for whoever is here.
+            other.join(0.5)
+        return found
+
+
+@pytest.mark.parametrize("owner", [AUTHORITY, SERVER, "access", ASKING])
+def test_what_is_revoked_while_certificates_are_looked_after_stays_revoked(tmp_path, owner):
+    store, later = Meeting(tmp_path), NOW + timedelta(days=61)
+    keep(store, NAMES, NOW)
+    leaked, trusted = keys(store), store.read(ASKING)[TRUSTED]
+    revokes = Thread(target=keep, args=(Folders(tmp_path), NAMES, later), kwargs={"revoke": True})
+    store.meet(owner, revokes)
+    keep(store, NAMES, later)
+    revokes.join()
+    assert_revoked(store, leaked, trusted, later)
 
 
 @pytest.mark.parametrize("body", [b"\0", None])
@@ -359,3 +430,46 @@ def test_who_may_not_read_secrets_makes_no_others(cluster, monkeypatch):
     with pytest.raises(client.ApiException, match="403"):
         keep(of(cluster), NAMES, NOW)
     assert cluster.data == {}
+
+
+@pytest.mark.parametrize("revokes_first", [True, False])
+def test_in_kubernetes_what_is_revoked_while_certificates_are_looked_after_stays_revoked(monkeypatch, revokes_first):
+    """At whatever request of the one the other does all of its own."""
+    requests, later = 0, NOW + timedelta(days=61)
+    while True:
+        with secrets_api() as cluster:
+            secrets = of(cluster)
+            keep(secrets, NAMES, NOW)
+            leaked, trusted = keys(secrets), secrets.read(ASKING)[TRUSTED]
+            met = meets(
+                monkeypatch, cluster, requests, lambda: keep(of(cluster), NAMES, later, revoke=not revokes_first)
+            )
+            keep(secrets, NAMES, later, revoke=revokes_first)
+            if not met:
+                break
+            assert_revoked(secrets, leaked, trusted, later)
+        requests += 1
+    assert requests > len(HOLDERS)
+
+
+def meets(monkeypatch, cluster, request, other):
+    """Before its `request` from now on the API answers all that `other` asks; not empty once that was so."""
+    answer, asked, met = cluster.answer, [], []
+
+    def answered(*said):
+        asked.append(said)
+        if len(asked) == request + 1:
+            met.append(other())
+        return answer(*said)
+
+    monkeypatch.setattr(cluster, "answer", answered)
+    return met
+
+
+def test_who_is_overtaken_again_and_again_says_so(monkeypatch, cluster):
+    answer = cluster.answer
+    monkeypatch.setattr(
+        cluster, "answer", lambda verb, *said: (409, {"code": 409}) if verb == "create" else answer(verb, *said)
+    )
+    with pytest.raises(CertificateError, match="somebody else goes on changing the certificates"):
+        keep(of(cluster), NAMES, NOW)
