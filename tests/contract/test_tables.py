@@ -935,7 +935,8 @@ def lose_the_session(tables):
         tables.runs.at_work.clear()
         return
     with tables.database.transaction() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        # Waited for, so that the lock is free afterwards.
+        cursor.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory'")
 
 
 def test_a_process_whose_session_broke_goes_on_unless_another_one_took_the_run_meanwhile(tables):
