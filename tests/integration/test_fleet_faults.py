@@ -4,12 +4,13 @@ import os
 import signal
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
 import pytest
 
 from include.bench.serving.replicas import MODEL, TOKEN, object_store, replicas
+from include.contract.channel import FaceserveError
 from include.contract.client import FaceserveClient
 from include.contract.lifecycle_client import LifecycleClient
 from pipeline.adapters.s3 import S3ObjectStore
@@ -211,8 +212,17 @@ def test_a_replica_killed_between_two_activations_is_brought_to_the_fleets_versi
 def test_a_replica_killed_while_it_serves_answers_with_the_same_version_from_its_first_answer_on(fleet):
     fleet.kill("b")
     fleet.start("b")
+    answers = []
     with FaceserveClient([fleet.running["b"][0].address], timeout_seconds=60) as client:
-        assert client.classify(MODEL, grey_photo(20)).model_version == "v1.0.0"
+
+        def answered():
+            # It listens before it has loaded what it served, and says so.
+            with suppress(FaceserveError):
+                answers.append(client.classify(MODEL, grey_photo(20)).model_version)
+            return answers
+
+        until(answered, "the first answer")
+    assert answers == ["v1.0.0"]
 
 
 # Rollbacks: what is healthy is back at once
