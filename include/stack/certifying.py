@@ -1,6 +1,5 @@
 """Keys and certificates of X.509: what is in one, and who signed it."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,12 +12,13 @@ from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from include.stack.dns_names import dns_name
+
 MONTHS = timedelta(days=90)
 """How long a certificate counts that an authority gave."""
 _YEARS = timedelta(days=3650)
 # Clocks differ.
 _BEFORE = timedelta(hours=1)
-_HOST = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 class CertificateError(RuntimeError):
@@ -138,16 +138,14 @@ def _alternative(name: str) -> x509.GeneralName:
 
 
 def _host(name: str) -> str:
-    """As it is in certificates and in DNS: letters that are not ASCII by their xn-- form."""
+    """One for all below it may begin with `*.`."""
+    below = name.removeprefix("*.")
     try:
-        found = name.encode("idna").decode()
-    except UnicodeError:
-        found = ""
-    if not _HOST.fullmatch(found):
+        return name.removesuffix(below) + dns_name(below)
+    except ValueError:
         raise CertificateError(
             f"{name!r} is no name of a host: names are such as models.example.com, with spaces between them"
-        )
-    return found
+        ) from None
 
 
 def key_of(pem: bytes) -> ec.EllipticCurvePrivateKey:

@@ -9,12 +9,14 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 import click
 
+from include.stack.dns_names import dns_name
 from include.stack.registry_logins import ACCOUNTS, ADMINISTRATOR, authorize
 
 _CONFIGURATION = """[mlflow]
@@ -24,6 +26,9 @@ admin_username = {admin}
 authorization_function = {authorize}
 auth_cache_ttl_seconds = 60
 """
+# Which browsers leave out.
+_PORTS = {"http": 80, "https": 443}
+_IPV6 = 6
 
 
 def configure(path: Path, dsn: str) -> dict[str, str]:
@@ -50,17 +55,35 @@ def configure(path: Path, dsn: str) -> dict[str, str]:
 
 def answered(variables: Mapping[str, str], port: str) -> dict[str, str]:
     """Variables with which MLflow takes what people's browsers ask it at its public address: pages by the name of the
-    host, changes by where the page came from. Without such an address none.
+    host, changes by where the page came from. Without such an address none. Raises `ValueError` for one that is none.
     """
-    public = urlsplit(variables.get("MLFLOW_PUBLIC_URL", ""))
-    host = public.netloc.rpartition("@")[2].lower()
-    if not host:
+    address = variables.get("MLFLOW_PUBLIC_URL", "").strip()
+    if not address:
         return {}
+    scheme, host = _origin(address)
     hosts, origins = "MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"
     here = variables.get(hosts) or f"127.0.0.1:{port},localhost:{port}"
-    from_there = f"{public.scheme}://{host}"
+    from_there = f"{scheme}://{host}"
     elsewhere = variables.get(origins)
     return {hosts: f"{here},{host}", origins: f"{elsewhere},{from_there}" if elsewhere else from_there}
+
+
+def _origin(address: str) -> tuple[str, str]:
+    """Scheme and host of an address as browsers say them: MLflow compares letter by letter."""
+    try:
+        parts = urlsplit(address)
+        usual, host = _PORTS[parts.scheme], _host(parts.hostname or "")
+        return parts.scheme, host if parts.port in (None, usual) else f"{host}:{parts.port}"
+    except (KeyError, ValueError):
+        raise ValueError("MLFLOW_PUBLIC_URL is no address such as https://mlflow.example.com") from None
+
+
+def _host(name: str) -> str:
+    try:
+        number = ip_address(name)
+    except ValueError:
+        return dns_name(name).lower()
+    return f"[{number}]" if number.version == _IPV6 else str(number)
 
 
 def missing(variables: Mapping[str, str]) -> list[str]:
@@ -74,8 +97,12 @@ def missing(variables: Mapping[str, str]) -> list[str]:
 def main(host: str, port: str) -> None:
     if absent := missing(os.environ):
         sys.exit(f"refused: {', '.join(absent)} must be set: MLflow lets nobody in without a password")
+    try:
+        reached = answered(os.environ, port)
+    except ValueError as error:
+        sys.exit(f"refused: {error}")
     path = Path(os.environ.get("MLFLOW_AUTH_CONFIG_PATH", "/tmp/mlflow-logins.ini"))
-    os.environ |= configure(path, os.environ["MLFLOW_BACKEND_STORE_URI"]) | answered(os.environ, port)
+    os.environ |= configure(path, os.environ["MLFLOW_BACKEND_STORE_URI"]) | reached
     how = ["--host", host, "--port", port, "--artifacts-destination", "s3://mlflow", "--workers", "1"]
     # Imported here because it takes seconds, and only a server needs it.
     from mlflow import server
