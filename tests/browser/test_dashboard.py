@@ -235,6 +235,16 @@ def test_what_is_asked_about_one_model_type_is_not_answered_by_a_run_for_another
     assert [run["conf"]["model_type"] for run in airflow.runs.values()] == ["LAUNDRY", "FACE"]
 
 
+def test_of_one_model_type_no_row_is_shown_under_the_name_of_another(airflow, look):
+    seen, page = look()
+    page.get_by_role("button", name="Details of v1.3.0").wait_for()
+    # The rows of the other one take their time.
+    seen.page.route("**/judged?model_type=FACE**", lambda route: None)
+    page.get_by_role("button", name="FACE").click()
+    wait_for(page, "#serving-now", "No model serves yet")
+    assert page.get_by_role("button", name="Details of v1.3.0").count() == 0
+
+
 def test_a_run_that_has_the_name_but_was_asked_for_something_else_is_no_answer(airflow, look):
     _, page = look(expected=["409"])
     page.get_by_role("button", name="Details of v1.3.0").click()

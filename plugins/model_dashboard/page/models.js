@@ -37,7 +37,11 @@ export function forgetModels() {
 
 export function models() {
   byId("models-head").textContent = text("models");
-  if (!page) return;
+  if (!page) {
+    // Rows of another model type would take the act that was meant for this one.
+    for (const id of ["models-table", "models-pages"]) byId(id).replaceChildren();
+    return;
+  }
   const heads = ["version", "judgedAt", "verdict", "accuracy", "f1", "auc"];
   const rows = page.judged.flatMap((one) => (one.run_id === opened ? [row(one), detail(one)] : [row(one)]));
   show(
