@@ -110,9 +110,12 @@ def _repair_replicas(d: Deployment, ledger: Ledger, loaded: Collection[str]) -> 
 
 
 def _stop_strays(d: Deployment, ledger: Ledger) -> tuple[str, ...]:
-    """Replicas that try what is not on trial by the log."""
-    tried = ledger.trial.version if ledger.trial else None
-    strays = [seen for seen in d.fleet.canaries(ledger.model_type) if seen.running and seen.version != tried]
+    """Replicas that try what is not on trial by the log.
+
+    One that still tries what is champion by now has it loaded as that alone, and is about to be put back to it.
+    """
+    may_be_tried = {ledger.champion, ledger.trial.version if ledger.trial else None}
+    strays = [seen for seen in d.fleet.canaries(ledger.model_type) if seen.running and seen.version not in may_be_tried]
     for version in {seen.version for seen in strays if seen.version}:
         try:
             d.fleet.abort_canary(ledger.model_type, version, "by the log it is not on trial")

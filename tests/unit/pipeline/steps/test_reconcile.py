@@ -37,6 +37,20 @@ def test_a_stray_trial_is_ended_where_replicas_answer_and_the_champion_comes_bac
     world.demand_one_story("v1.1.0")
 
 
+def test_a_replica_that_still_tries_what_became_champion_while_it_was_out_is_put_back_to_it_at_once():
+    """It has that version loaded as the one on trial alone: ending the trial first would take it away."""
+    world = World().live("first")
+    tried = world.candidate("second")
+    world.start(tried)
+    world.fleet.out.add("replica-2")
+    world.force("second")
+    world.fleet.out.clear()
+    done = world.reconcile()
+    assert (done.repaired, done.strays, done.missing) == (("replica-2",), (), {})
+    assert not any(seen.running for seen in world.fleet.canaries(LAUNDRY))
+    world.demand_one_story(tried)
+
+
 def test_what_is_missing_is_told_with_the_reason():
     world = World().live("first", "second")
     world.fleet.down.add("replica-2")
