@@ -17,10 +17,13 @@ _ADDRESSES = {
     "mlops": "SELECT photo_url FROM task_confirmations UNION SELECT photo_url FROM face_confirmations"
     " UNION SELECT photo_url FROM dataset_photos",
 }
-# Photos in a folder leave no address behind, but the name that somebody gave to the run. Those of Airflow have `__`.
-_RUNS = r"""
-    SELECT run_id FROM (SELECT run_id FROM blessings UNION SELECT run_id FROM retraining_runs) r
-    WHERE run_id !~ '^demo-' AND run_id !~ '__' ORDER BY run_id
+# Photos in a folder leave no address behind, but the name that somebody gave to the run. Of a face model's first run
+# only the verdict tells; Airflow's DAGs begin theirs by themselves.
+_RUNS = """
+    SELECT run_id FROM (
+        SELECT run_id FROM retraining_runs WHERE begun_by IN ('', 'command line')
+        UNION SELECT run_id FROM blessings WHERE run_id NOT IN (SELECT run_id FROM retraining_runs)) r
+    WHERE run_id !~ '^(demo|drill)-' ORDER BY run_id
 """
 _NAMED_AT_MOST = 3
 

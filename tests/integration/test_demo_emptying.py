@@ -37,7 +37,7 @@ _VERDICT = (
 )
 _RUN = (
     "INSERT INTO retraining_runs (run_id, model_type, begun_at, begun_by, ended_at, outcome)"
-    " VALUES (%s, 'LAUNDRY', now(), 'kim', now(), 'failed')"
+    " VALUES (%s, 'LAUNDRY', now(), 'command line', now(), 'failed')"
 )
 OURS = ["BASE-00001", "FACE-1764385000-00012", "DEMO-01099", "YOURS-00029", "FACE-drawn-00007"]
 OTHERS = ["TASK-00001", "garment", "2026/DEMO-00001", "DEMO-1", "FACE-kim"]
@@ -93,6 +93,9 @@ def test_what_somebody_made_of_a_folder_is_named_by_its_run_whatever_a_demo_made
 
 def test_nor_are_runs_of_a_demo_and_of_airflow_or_an_empty_stack_an_obstacle(services):
     demand_nothing_of_others(services.stack)
-    for run_id in ("demo-again-1764385000", "asset_triggered__2026-11-29T03:11:59+00:00_x", "scheduled__2026-11-29"):
+    by_intake, forced = "corrections-20261129T052755-4c20b8d9", "manual__2026-11-29T03:11:59+00:00"
+    for run_id in ("demo-first-1", by_intake, forced):
+        begun_by = "laundry_model_retraining" if run_id in {by_intake, forced} else "command line"
+        query(services.stack.dsn("postgres", "mlops"), _RUN.replace("command line", begun_by), (run_id,))
         query(services.stack.dsn("postgres", "mlops"), _VERDICT, (run_id, run_id))
     demand_nothing_of_others(services.stack)
