@@ -14,12 +14,13 @@ import httpx
 import stamina
 
 from include.demo.people import DrawnPerson
+from include.demo.seeding import BUCKET
 from include.stack.knowing import inherited, told
 from include.stack.layout import Stack
 
 T = TypeVar("T")
 R = TypeVar("R")
-_BUCKET, _AT_ONCE = "tasks", 4
+_AT_ONCE = 4
 _START_SECONDS = 60.0
 # The word of one person may make up a quarter at most.
 _REVIEWERS = 8
@@ -108,8 +109,8 @@ class Doors:
         return sum(_each(one, list(enumerate(visits))))
 
     def _put(self, name: str, photo: bytes) -> str:
-        self._s3.put_object(Bucket=_BUCKET, Key=f"{name}.jpg", Body=photo, ContentType="image/jpeg")
-        return f"s3://{_BUCKET}/{name}.jpg"
+        self._s3.put_object(Bucket=BUCKET, Key=f"{name}.jpg", Body=photo, ContentType="image/jpeg")
+        return f"s3://{BUCKET}/{name}.jpg"
 
 
 def _each(act: Callable[[T], R], items: Sequence[T]) -> list[R]:

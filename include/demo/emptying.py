@@ -2,13 +2,13 @@
 
 import re
 
+from include.demo.seeding import BUCKET
 from include.stack.layout import Stack
 from include.stack.postgres import query
 from include.stack.reset import object_storage
 from include.stack.roles import OWN
 from include.stack.services import StackError
 
-PHOTOS = "tasks"
 # As `seeding.garments`, `doors` and `faces.visits_of` name them.
 _OURS = re.compile(r"(BASE|DEMO|DRILL|YOURS)-\d{5}\.jpg|FACE-(drawn-\d{5}|\d+-\d{5})\.jpg")
 _ADDRESSES = {
@@ -49,8 +49,8 @@ def _addresses(stack: Stack) -> set[str]:
 
 def _objects(stack: Stack) -> set[str]:
     """Photos that wait for somebody to ask about them are somebody's, too."""
-    return {f"s3://{PHOTOS}/{one.key}" for one in object_storage(stack).Bucket(PHOTOS).objects.all()}
+    return {f"s3://{BUCKET}/{one.key}" for one in object_storage(stack).Bucket(BUCKET).objects.all()}
 
 
 def _made_by_a_demo(address: str) -> bool:
-    return _OURS.fullmatch(address.removeprefix(f"s3://{PHOTOS}/")) is not None
+    return _OURS.fullmatch(address.removeprefix(f"s3://{BUCKET}/")) is not None
